@@ -1,0 +1,215 @@
+"""`munbon gate list|show`, `munbon gate plan set|show`. Plans are signed here; central carries them and cannot make one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+
+from central.cli import exits
+from central.cli.client import Client
+from central.cli.exits import CliError
+from central.cli.output import Format, OutputOption, age, note, number, out, phase, plain, print_json, table
+from central.cli.session import clock, connect, signer_of
+from central.render.yaml_reader import read_documents
+from shared.contracts.api import GatePlanSet, GatePlanView, GateSampleView, GateView
+from shared.contracts.base import format_utc
+from shared.contracts.codec import validate
+from shared.contracts.gate_plan import GatePlan
+from shared.errors import UsageError
+from shared.signing.dsse import sign_document
+
+app = typer.Typer(no_args_is_help=True, help="Gates: levels, openings, alarms, plans.")
+plans = typer.Typer(no_args_is_help=True, help="Plans: what the gates of a site should do.")
+app.add_typer(plans, name="plan")
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+@app.command("list")
+def list_gates(output: OutputOption = Format.TABLE) -> None:
+    """All gates of the fleet."""
+    with connect() as client:
+        views = client.get_list("/gates", GateView)
+    if output is Format.JSON:
+        print_json(views)
+    else:
+        out.print(gates_table(views))
+
+
+@app.command()
+def show(
+    site: str,
+    gate: Annotated[str | None, typer.Argument()] = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """The gates of a site, and how their levels and openings went lately."""
+    with connect() as client:
+        views = client.get_list(f"/gates/{site}", GateView)
+        if gate is not None:
+            views = [view for view in views if view.gate == gate]
+        if not views:
+            raise CliError(f"site {site!r} has no gate {gate or ''}".rstrip(), exit_code=exits.NOT_FOUND, remedy="see 'munbon gate list'")
+        samples = {view.gate: client.get_list(f"/gates/{site}/samples", GateSampleView, gate=view.gate, limit=120) for view in views}
+    if output is Format.JSON:
+        print_json(
+            {
+                "gates": [view.to_json() for view in views],
+                "samples": {name: [item.to_json() for item in items] for name, items in samples.items()},
+            }
+        )
+        return
+    out.print(Group(gates_table(views), *(_chart(name, items) for name, items in samples.items())))
+
+
+@plans.command("set")
+def set_plan(
+    site: str,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="YAML or JSON: gates (objective, schedule, limits) and valid_from.")
+    ] = None,
+    level: Annotated[list[str] | None, typer.Option("--level", help="GATE=METRES: hold the upstream level. May be repeated.")] = None,
+    position: Annotated[list[str] | None, typer.Option("--position", help="GATE=PERCENT: hold an opening. May be repeated.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Signing key instead of the context's.")] = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Sign a plan and send it to the site. The gate checks it against its own limits and answers."""
+    with connect() as client:
+        content = _plan_content(file, level or [], position or [])
+        document = _make_plan(client, site, content)
+        envelope = sign_document(document, [signer_of(client, key)])
+        view = client.send("PUT", f"/gates/{site}/plan", GatePlanSet(envelope=json.loads(envelope)), GatePlanView)
+    if output is Format.JSON:
+        print_json(view)
+    else:
+        out.print(_plan_line(view))
+    if view.delivery == "refused":
+        raise CliError(
+            view.reason or "the gate refused the plan",
+            exit_code=exits.REFUSED,
+            subject=f"site {site}",
+            code=view.code,
+            remedy="the old plan stays in force",
+        )
+    if view.delivery == "pending":
+        note("The node is not reachable now: central delivers the plan when it is back.")
+
+
+@plans.command("show")
+def show_plan(site: str, output: OutputOption = Format.TABLE) -> None:
+    """The newest plan that was sent to a site, and what became of it."""
+    with connect() as client:
+        view = client.get(f"/gates/{site}/plan", GatePlanView)
+    if output is Format.JSON:
+        print_json(view)
+        return
+    out.print(_plan_line(view))
+    out.print(json.dumps(view.plan, indent=2, ensure_ascii=False) if view.plan else "", markup=False)
+
+
+def gates_table(views: Sequence[GateView]) -> RenderableType:
+    """One row a gate."""
+    now = clock.wall()
+    rows = [
+        (
+            view.site,
+            view.gate,
+            view.node,
+            phase(view.presence.value),
+            number(view.summary.level_m, " m", 3),
+            number(view.summary.opening_pct, " %", 1),
+            number(view.summary.flow_m3s, " m3/s"),
+            plain(view.summary.setpoint or "-"),
+            plain(view.summary.mode or "-"),
+            phase(view.summary.quality or "-"),
+            str(view.plan_generation),
+            age(view.summary.sampled_at, now),
+            f"[red]{plain(', '.join(view.summary.alarms))}[/]" if view.summary.alarms else "-",
+        )
+        for view in views
+    ]
+    return table(
+        ("SITE", "GATE", "NODE", "PRESENCE", "LEVEL", "OPENING", "FLOW", "TARGET", "MODE", "QUALITY", "PLAN", "SAMPLED", "ALARMS"), rows
+    )
+
+
+def sparkline(values: Sequence[float | None], width: int = 60) -> str:
+    """The newest `width` values as bars; gaps stay blank."""
+    shown = list(values)[-width:]
+    known = [value for value in shown if value is not None]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    span = high - low
+    return "".join(" " if value is None else _BARS[round((value - low) / span * 7)] if span > 0 else _BARS[3] for value in shown)
+
+
+def _chart(gate: str, samples: Sequence[GateSampleView]) -> RenderableType:
+    ordered = sorted(samples, key=lambda item: item.at)
+    levels = [item.level_m for item in ordered]
+    openings = [item.opening_pct for item in ordered]
+    known = [value for value in levels if value is not None]
+    bounds = f" {min(known):.3f} to {max(known):.3f} m" if known else " no samples yet"
+    return Group("", f"{gate} level  {sparkline(levels)}{bounds}", f"{gate} opening {sparkline(openings)}")
+
+
+def _plan_line(view: GatePlanView) -> str:
+    reason = f" - {plain(view.reason)}" if view.reason else ""
+    return f"Plan {view.generation} of site {view.site} (node {view.node}): {phase(view.delivery)}{reason}; set by {plain(view.set_by)}"
+
+
+def _plan_content(file: Path | None, levels: list[str], positions: list[str]) -> dict[str, Any]:
+    if file is None:
+        gates: dict[str, Any] = {}
+        for item in levels:
+            gate, value = _figure(item, "--level")
+            gates[gate] = {"objective": {"kind": "upstream_level", "level_m": value}}
+        for item in positions:
+            gate, value = _figure(item, "--position")
+            gates[gate] = {"objective": {"kind": "position", "opening_pct": value}}
+        if not gates:
+            raise UsageError("give --file, --level or --position", subject="munbon gate plan set")
+        return {"gates": gates}
+    try:
+        documents = list(read_documents(file.read_text(encoding="utf-8"), source=str(file)))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {error}", subject=str(file), remedy="check the path") from error
+    if len(documents) != 1 or not isinstance(documents[0].content, dict):
+        raise UsageError("must hold exactly one plan", subject=str(file))
+    return dict(documents[0].content)
+
+
+def _make_plan(client: Client, site: str, content: dict[str, Any]) -> GatePlan:
+    fields = {"kind": "GatePlan", "schema_version": "1.0", "site": site, "author": client.context.name, **content}
+    fields.setdefault("valid_from", format_utc(clock.wall()))
+    if fields.get("orders"):
+        fields["critical"] = sorted({*fields.get("critical", []), "orders"})
+    if "generation" not in fields:
+        fields["generation"] = _next_generation(client, site)
+    if fields["site"] != site:
+        raise UsageError(f"the plan is for site {fields['site']!r}, not {site!r}", subject="munbon gate plan set")
+    return validate(fields, GatePlan, subject=f"plan of {site}")
+
+
+def _next_generation(client: Client, site: str) -> int:
+    try:
+        known = client.get(f"/gates/{site}/plan", GatePlanView).generation
+    except CliError as error:
+        if error.exit_code != exits.NOT_FOUND:
+            raise
+        known = 0
+    in_force = [view.plan_generation for view in client.get_list("/gates", GateView) if view.site == site]
+    return max([known, *in_force]) + 1
+
+
+def _figure(item: str, option: str) -> tuple[str, float]:
+    gate, _, text = item.partition("=")
+    try:
+        return gate, float(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{option} {item!r} is no GATE=NUMBER", subject="munbon gate plan set", remedy=f"for example {option} g1=2.1"
+        ) from error

@@ -1,0 +1,110 @@
+"""`munbon`: the tree of commands, and the one place that turns errors into a line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
+from typing import Annotated
+
+import typer
+
+from central.cli import apps, exits, gates, login, nodes, release, rollout, status
+from central.cli.exits import CliError
+from central.cli.output import out
+from central.cli.session import choose_context
+from shared.errors import ContractError, MunbonError
+
+HELP = """Munbon delivers signed releases to K3s nodes at canal gates, and shows the gates.
+
+Exit codes: 0 ok, 1 failed, 2 wrong usage or bad input, 3 refused by central, 4 not found, 5 central unreachable,
+6 not authorised, 7 rollout failed (--wait), 8 timed out (--wait), 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="munbon",
+    help=HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("login")(login.login)
+app.add_typer(login.contexts, name="context")
+app.add_typer(release.app, name="release")
+app.add_typer(rollout.app, name="rollout")
+app.command("rollback")(rollout.rollback)
+app.add_typer(apps.app, name="app")
+app.add_typer(nodes.app, name="node")
+app.command("status")(status.status)
+app.command("events")(nodes.events)
+app.add_typer(gates.app, name="gate")
+
+
+@app.command("version")
+def show_version() -> None:
+    """The version of this command."""
+    out.print(_version(), markup=False)
+
+
+@app.callback()
+def _options(
+    context: Annotated[str, typer.Option("--context", help="Use this context instead of the current one.", envvar="MUNBON_CONTEXT")] = "",
+) -> None:
+    choose_context(context)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and leave with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Exit code of one run; errors are one line on standard error, or a JSON object with `-o json`."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        result = app(args=words, prog_name="munbon", standalone_mode=False)
+        return result if isinstance(result, int) else exits.OK
+    except typer.Exit as error:
+        return error.exit_code
+    except typer.Abort:
+        return _complain("stopped; nothing more was changed", exits.INTERRUPTED, words)
+    except KeyboardInterrupt:
+        return _complain("interrupted; what was asked of central goes on there", exits.INTERRUPTED, words)
+    except typer.TyperException as error:
+        command = getattr(getattr(error, "ctx", None), "command_path", "")
+        return _complain(error.format_message() + (f" (see '{command} --help')" if command else ""), exits.USAGE, words)
+    except CliError as error:
+        return _complain(str(error), error.exit_code, words, error.code, error.remedy)
+    except ContractError as error:
+        return _complain(str(error), exits.USAGE, words, error.code, error.remedy)
+    except MunbonError as error:
+        return _complain(str(error), error.exit_code, words, getattr(error, "code", ""), error.remedy)
+    except BrokenPipeError:
+        # the reader (head, less) has gone: not our error; the interpreter must not complain at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.OK
+    except Exception as error:  # the outermost guard: a user never sees a traceback
+        if os.environ.get("MUNBON_DEBUG"):
+            raise
+        return _complain(f"internal error: {type(error).__name__}: {error} (set MUNBON_DEBUG=1 for details)", exits.FAILED, words)
+
+
+def _complain(message: str, exit_code: int, words: list[str], code: str = "", remedy: str = "") -> int:
+    wants_json = (
+        any(pair in (("-o", "json"), ("--output", "json")) for pair in pairwise(words)) or "--output=json" in words or "-ojson" in words
+    )
+    if wants_json:
+        sys.stderr.write(json.dumps({"error": {"code": code, "message": message, "remedy": remedy, "exit_code": exit_code}}) + "\n")
+    else:
+        sys.stderr.write(f"{message}\n" if message.startswith("munbon") else f"munbon: {message}\n")
+    return exit_code
+
+
+def _version() -> str:
+    try:
+        return version("munbon")
+    except PackageNotFoundError:
+        return "0+unknown"

@@ -1,0 +1,118 @@
+"""What people and programs see. JSON goes to standard output alone; notes and progress go to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from shared.contracts.base import Contract
+from shared.contracts.event import Cause
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Format(StrEnum):
+    """Output formats."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[Format, typer.Option("--output", "-o", help="table for people, json for programs.", case_sensitive=False)]
+SelectorOption = Annotated[
+    str, typer.Option("--selector", "-l", help="Nodes by label, as kubectl: canal=main,site!=north, 'site in (a,b)'.")
+]
+
+_GOOD = {"Ready", "Online", "Succeeded", "accepted", "in_force", "good"}
+_BAD = {"Failed", "Degraded", "Refused", "Unsupported", "refused", "bad"}
+_WARN = {"RolledBack", "RollingBack", "Offline", "Held", "Paused", "Superseded", "pending", "Orphaned", "NeverSeen", "degraded"}
+
+
+def print_json(content: Contract | Sequence[Contract] | dict[str, Any]) -> None:
+    """One JSON document on standard output."""
+    plain: Any
+    if isinstance(content, Contract):
+        plain = content.to_json()
+    elif isinstance(content, dict):
+        plain = content
+    else:
+        plain = [item.to_json() for item in content]
+    sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_json_line(content: Contract) -> None:
+    """One JSON document a line, for streams."""
+    sys.stdout.write(json.dumps(content.to_json(), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def table(columns: Iterable[str], rows: Iterable[Sequence[str]], *, title: str = "") -> Table:
+    """A plain table in the manner of kubectl; cells may hold markup."""
+    names = list(columns)
+    made = Table(box=None, pad_edge=False, title=title or None, title_justify="left", header_style="bold", show_header=any(names))
+    for column in names:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def phase(text: str) -> str:
+    """A phase in its colour."""
+    colour = "green" if text in _GOOD else "red" if text in _BAD else "yellow" if text in _WARN else "cyan"
+    return f"[{colour}]{escape(text)}[/]" if text else ""
+
+
+def plain(text: object) -> str:
+    """Text from elsewhere, with no markup in it."""
+    return escape(str(text)) if text is not None else ""
+
+
+def age(moment: datetime | None, now: datetime) -> str:
+    """How long ago, as kubectl writes it."""
+    if moment is None:
+        return "never"
+    seconds = int(max(timedelta(0), now - moment).total_seconds())
+    for limit, divisor, unit in ((120, 1, "s"), (7_200, 60, "m"), (172_800, 3_600, "h")):
+        if seconds < limit:
+            return f"{seconds // divisor}{unit}"
+    return f"{seconds // 86_400}d"
+
+
+def describe_cause(cause: Cause | None) -> str:
+    """Cause in one line: code, container, exit code, last log line."""
+    if cause is None:
+        return ""
+    parts = [cause.code]
+    if cause.container:
+        parts.append(f"container {cause.container}")
+    if cause.exit_code is not None:
+        parts.append(f"exit code {cause.exit_code}")
+    text = ", ".join(parts)
+    detail = cause.last_log_line or cause.message
+    return f"{text}: {detail}" if detail else text
+
+
+def labels(pairs: dict[str, str]) -> str:
+    """Labels as kubectl writes them."""
+    return ",".join(f"{key}={value}" for key, value in sorted(pairs.items())) or "-"
+
+
+def number(value: float | None, unit: str = "", digits: int = 2) -> str:
+    """A figure with its unit, or a dash."""
+    return "-" if value is None else f"{value:.{digits}f}{unit}"
+
+
+def note(text: str) -> None:
+    """A remark for the person at the terminal."""
+    err.print(text, markup=False)
