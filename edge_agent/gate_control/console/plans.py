@@ -1,0 +1,253 @@
+"""The plan book: which plan is in force, what may replace it, and where it is kept over a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edge_agent.gate_control.decide.plan import check_plan
+from edge_agent.gate_control.model.site import SiteSettings
+from edge_agent.gate_control.model.values import Now
+from shared.contracts.base import format_utc
+from shared.contracts.codec import decode, parse_json_object
+from shared.contracts.envelope import Role, TrustRoot
+from shared.contracts.gate_plan import GatePlan
+from shared.contracts.gate_socket import JournalKind, PlanView
+from shared.contracts.limits import MAX_ENVELOPE_BYTES
+from shared.durable_file import read_optional, write_atomic
+from shared.errors import ContractError, Malformed, MunbonError, OutOfOrder, Permanent
+from shared.signing.dsse import verify_document
+
+T = TypeVar("T")
+OnDisk = Callable[[Callable[[], Any]], Awaitable[Any]]
+Record = Callable[[JournalKind, dict[str, Any]], None]
+PLAN_FILE = "gate-plan.json"
+SAVE_WAIT_S = 2.0
+"""Longer no answer waits for a slow disk."""
+
+
+class PlanRefused(ContractError):
+    """The plan is signed, but may not be obeyed here; the plan before it stays."""
+
+    code = "PlanRefused"
+
+
+@dataclass(frozen=True)
+class AcceptedPlan:
+    """A plan that was verified and checked."""
+
+    plan: GatePlan
+    digest: str
+    envelope: bytes
+    accepted_at: datetime | None
+
+
+class PlanBook:
+    """Verifies, keeps and gives plans. A new plan is in force as soon as it is checked; the disk follows.
+
+    Control does not wait for the disk: a plan that could not be saved is in force, and saved later; should power
+    fail before, central sees the older generation and delivers it again.
+    """
+
+    def __init__(
+        self, site: SiteSettings, folder: Path, *, on_disk: OnDisk, saving: OnDisk, now: Callable[[], Now], record: Record
+    ) -> None:
+        """`folder` is where relative paths of the settings start; `saving` runs what may hang on a slow disk, apart from reading."""
+        self._site = site
+        self._on_disk = on_disk
+        self._saving = saving
+        self._now = now
+        self._record = record
+        self._trust_path = folder / site.trust_root
+        self._local_path = folder / site.local_plan
+        self._state_path = folder / site.state_dir / PLAN_FILE
+        self._remote: AcceptedPlan | None = None
+        self._local: GatePlan | None = None
+        self._floor = (0, "")
+        """Highest generation ever accepted here, and the digest of that plan."""
+        self._is_saved = True
+        self.problems: dict[str, str] = {}
+        """By alarm name: what is wrong with plans on this disk."""
+
+    def in_force(self) -> GatePlan | None:
+        """The plan to obey: the local one while there is one, else the newest remote one."""
+        return self._local if self._local is not None else self._remote.plan if self._remote is not None else None
+
+    def remote_generation(self) -> int:
+        """Generation of the newest remote plan, 0 for none."""
+        return self._remote.plan.generation if self._remote is not None else 0
+
+    def view(self) -> PlanView:
+        """The remote plan; `standby` while a local one outranks it."""
+        if self._remote is None:
+            return PlanView()
+        return PlanView(
+            state="standby" if self._local is not None else "in_force",
+            generation=self._remote.plan.generation,
+            plan=self._remote.plan.to_json(),
+            accepted_at=self._remote.accepted_at,
+        )
+
+    async def load(self) -> None:
+        """Take up the saved plan, verified anew: keys and limits may have changed meanwhile. Never raises for its content."""
+        try:
+            self._remote = await self._on_disk(self._read_saved)
+            self.problems.pop("plan_invalid", None)
+        except (MunbonError, OSError, ValueError) as error:
+            self._report("plan_invalid", f"saved plan is not used: {error}")
+        await self.refresh()
+
+    async def set(self, envelope: bytes) -> PlanView:
+        """Put a signed plan in force. The same plan again changes nothing.
+
+        Raises:
+            ContractError: refused, with the reason; the plan before it stays.
+            Permanent: the trust root cannot be read.
+        """
+        try:
+            accepted = await self._on_disk(lambda: self._verify(envelope))
+            repeated = self._check_order(accepted)
+        except MunbonError as error:
+            self._record(JournalKind.PLAN_REFUSED, {"code": getattr(error, "code", "PlanRefused"), "reason": str(error)})
+            raise
+        if repeated:
+            return self.view()
+        self._remote, self._is_saved = accepted, False
+        self._floor = (accepted.plan.generation, accepted.digest)
+        self.problems.pop("plan_invalid", None)
+        self._record(
+            JournalKind.PLAN_ACCEPTED,
+            {"generation": accepted.plan.generation, "digest": accepted.digest, "state": self.view().state, "author": accepted.plan.author},
+        )
+        try:
+            async with asyncio.timeout(SAVE_WAIT_S):
+                await self.save()
+        except TimeoutError:
+            self._report("plan_not_saved", f"plan {accepted.plan.generation} is in force, its file is still being written")
+        return self.view()
+
+    async def save(self) -> None:
+        """Write the plan in force to disk, if it is not there yet; a failure is an alarm, not an error."""
+        accepted = self._remote
+        if accepted is None or self._is_saved:
+            return
+        content = json.dumps(
+            {
+                "generation": accepted.plan.generation,
+                "digest": accepted.digest,
+                "accepted_at": format_utc(accepted.accepted_at) if accepted.accepted_at is not None else None,
+                "envelope": accepted.envelope.decode(),
+            }
+        ).encode()
+        try:
+            await self._saving(lambda: write_atomic(self._state_path, content, mode=0o640))
+        except (OSError, MunbonError) as error:
+            self._report("plan_not_saved", f"plan {accepted.plan.generation} is in force but not on disk: {error}")
+            return
+        if self._remote is accepted:
+            self._is_saved = True
+            self.problems.pop("plan_not_saved", None)
+
+    async def refresh(self) -> None:
+        """Look at the local plan file again, and save what is not saved yet."""
+        try:
+            local = await self._on_disk(self._read_local)
+            self.problems.pop("local_plan_invalid", None)
+        except (MunbonError, OSError) as error:
+            # what a person at the site put there stays in force until it can be read again or is withdrawn
+            self._report("local_plan_invalid", f"local plan is not used: {error}")
+            local = self._local
+        if local != self._local:
+            self._local = local
+            data = {"generation": local.generation, "state": "local"} if local is not None else {"state": "local plan withdrawn"}
+            self._record(JournalKind.PLAN_ACCEPTED, data)
+        await self.save()
+
+    def _report(self, alarm: str, reason: str) -> None:
+        if alarm not in self.problems and alarm != "plan_not_saved":
+            self._record(JournalKind.PLAN_REFUSED, {"code": "PlanRefused", "reason": reason})
+        self.problems[alarm] = reason
+
+    def _check_order(self, accepted: AcceptedPlan) -> bool:
+        """Whether it is the very plan that is in force; raises for an older one."""
+        generation, (floor, digest) = accepted.plan.generation, self._floor
+        if self._remote is not None and accepted.digest == self._remote.digest:
+            return True
+        if generation < floor or (generation == floor and accepted.digest != digest):
+            raise OutOfOrder(
+                f"generation {generation} is not newer than {floor}, the newest accepted here",
+                subject="GatePlan",
+                remedy=f"sign it again with a generation above {floor}",
+            )
+        return False
+
+    def _verify(self, envelope: bytes) -> AcceptedPlan:
+        trust = self._read_trust()
+        verified = verify_document(envelope, GatePlan, trust, Role.GATE_PLAN)
+        self._check(verified.document)
+        return AcceptedPlan(verified.document, verified.digest, envelope, self._now().wall)
+
+    def _check(self, plan: GatePlan) -> None:
+        problems = check_plan(plan, self._site, self._now())
+        if problems:
+            raise PlanRefused("; ".join(problems), subject=f"GatePlan {plan.generation}", remedy="correct the plan and sign it again")
+
+    def _read_trust(self) -> TrustRoot:
+        try:
+            raw = read_optional(self._trust_path)
+        except OSError as error:
+            raise Permanent(f"trust root cannot be read: {error.strerror}", subject=str(self._trust_path)) from error
+        if raw is None:
+            raise Permanent(
+                "trust root is missing", subject=str(self._trust_path), remedy="install the one that the owner of this site made"
+            )
+        return decode(raw, TrustRoot)
+
+    def _read_saved(self) -> AcceptedPlan | None:
+        raw = read_optional(self._state_path)
+        if raw is None:
+            return None
+        saved = parse_json_object(raw, subject=str(self._state_path), max_bytes=2 * MAX_ENVELOPE_BYTES)
+        envelope = str(saved.get("envelope", "")).encode()
+        # the order holds also where the plan itself is no longer good
+        self._floor = (int(saved.get("generation", 0)), str(saved.get("digest", "")))
+        accepted = self._verify(envelope)
+        accepted_at = None
+        with contextlib.suppress(TypeError, ValueError):
+            accepted_at = datetime.fromisoformat(str(saved.get("accepted_at")))
+        return AcceptedPlan(accepted.plan, accepted.digest, envelope, accepted_at)
+
+    def _read_local(self) -> GatePlan | None:
+        raw = read_optional(self._local_path)
+        if raw is None:
+            return None
+        found = self._local_path.stat()
+        if found.st_uid not in (0, os.getuid()) or found.st_mode & 0o022:
+            raise Malformed(
+                "may be changed by others",
+                subject=str(self._local_path),
+                remedy="let it belong to root or to the gate's user, writable by its owner alone",
+            )
+        plan = decode(raw, GatePlan)
+        self._check(plan)
+        return plan
+
+
+def envelope_bytes(value: object) -> bytes:
+    """The envelope of a `plan.set`, given as JSON object or as its text.
+
+    Raises:
+        Malformed: it is neither.
+    """
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, dict):
+        return json.dumps(value).encode()
+    raise Malformed("params.envelope is missing", subject="plan.set", remedy="give the DSSE envelope of a GatePlan")

@@ -1,0 +1,101 @@
+"""`gate.sqlite`: the only SQL of the gate. Used from one thread at a time."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from shared.contracts.gate_socket import JournalPage, JournalRecord
+
+Connect = Callable[[Path], sqlite3.Connection]
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS journal (
+    cursor INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    record TEXT NOT NULL
+);
+"""
+MAX_PAGE_BYTES = 768 * 1024
+"""A page of records stays below the limit of one line on the socket."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that may move between threads; the caller sees to one at a time."""
+    return sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
+
+
+class JournalDatabase:
+    """One connection. Every method may raise `sqlite3.Error`."""
+
+    def __init__(self, path: Path, *, connect: Connect = connect, for_reading: bool = False) -> None:
+        """With `for_reading` nothing is written or locked: in WAL mode it then goes on while a write hangs."""
+        self._connection = connect(path)
+        try:
+            if not for_reading:
+                self._prepare()
+            row = self._connection.execute("SELECT value FROM meta WHERE name = 'journal_id'").fetchone()
+            self.journal_id = str(row[0])
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        for pragma in ("auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL", "cache_size=-256", "journal_size_limit=1048576"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.executescript(_SCHEMA)
+        self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('journal_id', ?)", (uuid.uuid4().hex,))
+
+    def append(self, records: Sequence[JournalRecord]) -> int:
+        """Write all or none, durable on return; gives the last cursor. The cursors in `records` are not used."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            for record in records:
+                content = record.model_dump(mode="json", exclude={"cursor"})
+                self._connection.execute("INSERT INTO journal (at, record) VALUES (?, ?)", (content["at"], _compact(content)))
+            self._connection.execute("COMMIT")
+        except sqlite3.Error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        return self.last()
+
+    def last(self) -> int:
+        """The newest cursor ever given, 0 for none; a deleted record's counts too."""
+        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'journal'").fetchone()
+        return int(row[0]) if row else 0
+
+    def page(self, after: int, limit: int) -> JournalPage:
+        """At most `limit` records after a cursor, fewer where they would make too long a line."""
+        records: list[JournalRecord] = []
+        size = 0
+        rows = self._connection.execute("SELECT cursor, record FROM journal WHERE cursor > ? ORDER BY cursor LIMIT ?", (after, limit))
+        for cursor, text in rows:
+            size += len(text)
+            if records and size > MAX_PAGE_BYTES:
+                break
+            records.append(JournalRecord.model_validate({**json.loads(text), "cursor": cursor}))
+        first = self._connection.execute("SELECT min(cursor) FROM journal").fetchone()[0]
+        return JournalPage(journal_id=self.journal_id, records=tuple(records), first=int(first or 0), last=self.last())
+
+    def trim(self, oldest_at: str, max_bytes: int) -> None:
+        """Delete what is older than `oldest_at` (RFC 3339), and while the file is larger than `max_bytes` its oldest tenth."""
+        self._connection.execute("DELETE FROM journal WHERE at < ?", (oldest_at,))
+        page_size = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
+        pages, free = (int(self._connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count"))
+        if (pages - free) * page_size > max_bytes:
+            low, high = self._connection.execute("SELECT min(cursor), max(cursor) FROM journal").fetchone()
+            if low is not None:
+                self._connection.execute("DELETE FROM journal WHERE cursor <= ?", (low + (high - low) // 10,))
+        self._connection.execute("PRAGMA incremental_vacuum")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _compact(content: object) -> str:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,33 @@
+"""`munbon-gate`: run the gate control of a site, check its configuration, ask a running one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_agent.gate_control.loop.lean import leave_out_openssl, stand_in_for_ssl
+
+if TYPE_CHECKING:
+    from edge_agent.gate_control.model.site import SiteSettings
+
+
+def main() -> None:
+    """Entry point of the command."""
+    leave_out_openssl()
+    # only now: much of what this imports would bring OpenSSL along
+    from edge_agent.gate_control.console.cli import run_command
+
+    sys.exit(run_command(None, _run_site))
+
+
+def _run_site(site: SiteSettings, folder: Path) -> int:
+    stand_in_for_ssl()
+    # only now: the other commands stay light without it
+    from edge_agent.gate_control.loop.service import run_service
+
+    return run_service(site, folder)
+
+
+if __name__ == "__main__":
+    main()

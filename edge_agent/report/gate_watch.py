@@ -1,0 +1,82 @@
+"""The gate process at a glance, asked every few seconds, for the node's status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edge_agent.report.ports import JournalGate
+from shared.clock import Clock
+from shared.contracts.gate_socket import GateStatus
+from shared.contracts.status import GateSummary, SiteSummary
+from shared.errors import MunbonError
+from shared.observability import get_logger
+
+PERIOD_S = 2.0
+REPEAT_S = 30.0
+"""Levels that merely move are told so often; anything else at once."""
+
+_log = get_logger(__name__)
+
+
+class GateWatch:
+    """Keeps `site` fresh and calls `on_change` when it is worth telling."""
+
+    def __init__(self, gate: JournalGate, clock: Clock, on_change: Callable[[], None], *, repeat_s: float = REPEAT_S) -> None:
+        self._gate = gate
+        self._clock = clock
+        self._on_change = on_change
+        self._repeat_s = repeat_s
+        self._told_s: float | None = None
+        self.site = SiteSummary()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001 - outermost guard of the loop
+                _log.exception("the gate could not be looked at")
+            await self._clock.sleep(min(PERIOD_S, self._repeat_s))
+
+    async def look(self) -> None:
+        """Ask once. A gate process that does not answer is told as not reachable."""
+        before = self.site
+        try:
+            self.site = summarise(await self._gate.status())
+        except MunbonError:
+            self.site = before.model_copy(update={"reachable": False})
+        now_s = self._clock.monotonic_s()
+        if _essence(before) != _essence(self.site) or self._told_s is None or now_s - self._told_s >= self._repeat_s:
+            self._told_s = now_s
+            self._on_change()
+
+
+def summarise(status: GateStatus) -> SiteSummary:
+    """The site as central shows it."""
+    gates = {
+        gate: GateSummary(
+            level_m=reading.level_m,
+            opening_pct=reading.opening_pct,
+            flow_m3s=reading.flow_m3s,
+            setpoint=reading.target,
+            mode=reading.mode,
+            quality=reading.quality,
+            alarms=reading.alarms,
+            sampled_at=status.scanned_at,
+        )
+        for gate, reading in status.gates.items()
+    }
+    return SiteSummary(
+        site=status.site,
+        reachable=True,
+        plan_generation=status.plan_generation,
+        hold=status.hold,
+        hold_reasons=status.hold_reasons,
+        gates=gates,
+    )
+
+
+def _essence(site: SiteSummary) -> object:
+    """What is worth telling at once: everything but figures that move all the time, and reasons made of them."""
+    gates = {gate: (found.mode, found.quality, found.alarms, found.setpoint) for gate, found in site.gates.items()}
+    return site.site, site.reachable, site.plan_generation, site.hold, gates
