@@ -1,0 +1,64 @@
+"""Writes docs/reference/cli.md from the commands themselves: `python -m deploy.cli_docs [--check]`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+TARGET = Path(__file__).parents[1] / "docs" / "reference" / "cli.md"
+HEAD = """<!-- written by `python -m deploy.cli_docs`; edit the docstrings in central/cli instead -->
+
+# The command `munbon`
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | failed |
+| 2 | wrong usage, or bad input: nothing was changed |
+| 3 | refused by central or by the gate: policy, signature, immutable version, conflict |
+| 4 | not found |
+| 5 | central cannot be reached; nodes and gates go on without it |
+| 6 | not authorised: wrong or revoked token |
+| 7 | the rollout failed (`--wait`) |
+| 8 | the time was over (`--wait`); the rollout goes on |
+| 130 | interrupted |
+
+Every command takes `-o json`: one JSON document on standard output (streams: one a line); an error is then one JSON object
+`{"error": {"code", "message", "remedy", "exit_code"}}` on standard error. Notes and progress go to standard error.
+
+| environment | meaning |
+|---|---|
+| `MUNBON_CONFIG` | the file of contexts; default `~/.config/munbon/config.toml`, mode 0600 |
+| `MUNBON_CONTEXT` | which context to use |
+| `MUNBON_URL`, `MUNBON_TOKEN`, `MUNBON_KEY` | override single parts of the context: for CI |
+| `MUNBON_DEBUG` | `1` shows the traceback of an internal error |
+
+Shell completion: `munbon --install-completion`.
+
+"""
+
+
+def render() -> str:
+    """The page as it should be."""
+    command = [sys.executable, "-m", "typer", "central.cli.main", "utils", "docs", "--name", "munbon"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    body = done.stdout.split("\n", 1)[1] if done.stdout.startswith("# ") else done.stdout
+    return HEAD + "\n".join(line.rstrip() for line in body.strip().splitlines()) + "\n"
+
+
+def main() -> int:
+    """Write, or compare with `--check`; 1 when it is out of date."""
+    text = render()
+    if "--check" in sys.argv[1:]:
+        current = TARGET.exists() and TARGET.read_text(encoding="utf-8") == text
+        if not current:
+            print(f"{TARGET} is out of date: run 'python -m deploy.cli_docs'", file=sys.stderr)
+        return 0 if current else 1
+    TARGET.write_text(text, encoding="utf-8")
+    print(f"wrote {TARGET}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
