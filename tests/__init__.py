@@ -1,0 +1,1 @@
+"""Tests of Munbon; helpers are imported as tests.builders and tests.fakes."""

@@ -1,0 +1,25 @@
+"""Leaves out tests whose marker names something this machine lacks, with the reason; where all must be there, fails instead.
+
+With MUNBON_REQUIRE set to a list of markers (as .ci/run does), a lack of one of them is an error: a check that
+silently skips what it was meant to check is no check.
+"""
+
+import os
+
+import pytest
+
+from deploy.make import capabilities
+
+REQUIRED = frozenset(os.environ.get("MUNBON_REQUIRE", "").split())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks each test that this machine cannot run as skipped, or stops when it was required to run."""
+    used = {mark.name for item in items for mark in item.iter_markers()}
+    lacks = {marker: lack for marker, lack in capabilities.lacks().items() if marker in used}
+    if refused := capabilities.describe({m: lack for m, lack in lacks.items() if m in REQUIRED}):
+        raise pytest.UsageError("MUNBON_REQUIRE names what is not here: " + "; ".join(refused))
+    for item in items:
+        for marker, lack in lacks.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=f"{lack.missing}; {lack.remedy}"))

@@ -1,0 +1,38 @@
+"""Every version of every document that was ever recorded can be read for ever."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy.contract_catalogue import WIRE
+from deploy.schemas import outdated
+from shared.contracts.codec import validate
+from tests.contract.wire.record import EXAMPLES, examples
+
+FILES = sorted(EXAMPLES.glob("*.json"))
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_recorded_example_is_still_read_in_full(path: Path) -> None:
+    name = path.stem.rsplit("-", 1)[0]
+    recorded = json.loads(path.read_text(encoding="utf-8"))
+    read = validate(recorded, WIRE[name], subject=name).to_json()
+    assert {key: read[key] for key in recorded} == recorded
+
+
+def test_each_contract_has_an_example_of_its_present_version() -> None:
+    assert set(examples()) == set(WIRE)
+    for name, document in examples().items():
+        assert (EXAMPLES / f"{name}-{getattr(document, 'schema_version', '1.0')}.json").exists()
+
+
+def test_what_is_recorded_is_what_this_version_writes() -> None:
+    for name, document in examples().items():
+        path = EXAMPLES / f"{name}-{getattr(document, 'schema_version', '1.0')}.json"
+        assert json.loads(path.read_text(encoding="utf-8")).keys() <= document.to_json().keys(), name
+
+
+def test_the_exported_schemas_are_those_of_the_code() -> None:
+    assert outdated(ROOT / "docs" / "reference" / "schemas") == []

@@ -1,0 +1,114 @@
+"""Central comes back from an older copy of its database: no node is ignored, and nothing goes back by itself."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from deploy.harness.apps import web_app
+from deploy.harness.clusters import ClusterKind
+from deploy.harness.world import NodePlan, World, open_world
+from tests.fixtures_world import assert_no_event_lost, in_usual_kind
+
+NODE = "pi-north"
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """A consistent copy, as a backup tool makes it."""
+    with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
+        live.backup(copy)
+
+
+def put_back(copy: Path, database: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+    shutil.copyfile(copy, database)
+
+
+async def live_on_after_the_copy(world: World, copy: Path) -> None:
+    """1.0.0 is in the copy; 1.1.0 and a second app come after it."""
+    database = world.central.state_dir / "central.sqlite"
+    await world.deliver("web", "1.0.0", web_app("web", "1.0.0"))
+    copy_database(database, copy)
+    await world.deliver("web", "1.1.0", web_app("web", "1.1.0"))
+    await world.deliver("later", "1.0.0", web_app("later", "1.0.0"))
+
+
+async def until_pinned(world: World) -> None:
+    async def is_pinned() -> bool:
+        view = await world[NODE].view()
+        return view.presence == "Online" and view.pinned and view.accepted_generation == view.desired_generation
+
+    await world.until(is_pinned, what="the node pinned to what it has, and heard")
+
+
+async def assert_nothing_went_back(world: World, ready_before: int) -> None:
+    cluster = world[NODE].cluster
+    deployment = await cluster.find("Deployment", "web")
+    assert deployment is not None
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] == "1.1.0"
+    assert await cluster.ready_replicas("later") == 1
+    assert len(await world[NODE].events("ReleaseReady")) <= ready_before
+
+
+@in_usual_kind
+async def test_nothing_goes_back_and_the_next_rollout_takes_over(kind: ClusterKind, folder: Path) -> None:
+    async with open_world(folder, {NODE: NodePlan(kind)}) as world:
+        copy = folder / "copy.sqlite"
+        await live_on_after_the_copy(world, copy)
+        ready_before = len(await world[NODE].events("ReleaseReady"))
+        await world.central.stop()
+        put_back(copy, world.central.state_dir / "central.sqlite")
+        await world.central.start()
+
+        await until_pinned(world)
+
+        assert (await world.status()).restored
+        await assert_nothing_went_back(world, ready_before)
+        await world.deliver("web", "1.2.0", web_app("web", "1.2.0"), wait_s=90)
+        await world.until_phase(NODE, "web", "Ready", version="1.2.0")
+        await world.until(lambda: world[NODE].cluster.ready_replicas("later"), what="the later app lives on")
+
+
+@in_usual_kind
+async def test_the_nodes_report_is_enough_where_the_bus_was_wiped_as_well(kind: ClusterKind, folder: Path) -> None:
+    async with open_world(folder, {NODE: NodePlan(kind)}) as world:
+        copy = folder / "copy.sqlite"
+        await live_on_after_the_copy(world, copy)
+        ready_before = len(await world[NODE].events("ReleaseReady"))
+        await world.central.stop()
+        put_back(copy, world.central.state_dir / "central.sqlite")
+        wipe_bus(world)
+        await world.central.start()
+
+        await until_pinned(world)
+
+        await assert_nothing_went_back(world, ready_before)
+
+
+@in_usual_kind
+async def test_a_wiped_bus_is_rebuilt_from_the_database(kind: ClusterKind, folder: Path) -> None:
+    async with open_world(folder, {NODE: NodePlan(kind)}) as world:
+        await world.deliver("web", "1.0.0", web_app("web", "1.0.0"))
+        await world[NODE].agent.stop()
+        await world.publish("web", "1.1.0", web_app("web", "1.1.0"))
+        await world.roll_out("web", "1.1.0")
+        await world.central.stop()
+        wipe_bus(world)
+        await world.central.start()
+
+        await world[NODE].agent.start()
+
+        await world.until_phase(NODE, "web", "Ready", version="1.1.0", timeout_s=90)
+        assert not (await world.status()).restored
+        await assert_no_event_lost(world, world[NODE])
+
+
+def wipe_bus(world: World) -> None:
+    """JetStream's files are gone; configuration and passwords stay."""
+    stores = list((world.central.state_dir / "nats").glob("js"))
+    assert stores
+    for store in stores:
+        shutil.rmtree(store)
