@@ -155,6 +155,14 @@ class PinRecord:
 
 
 @dataclass(frozen=True)
+class OperatorAct:
+    """An operator's word on an app (rollout, rollback, pause, resume, remove). `selector` None: wherever it is assigned."""
+
+    app: str
+    selector: str | None
+
+
+@dataclass(frozen=True)
 class Wave:
     """Nodes that get a rollout at the same time; a rollout has one wave, of all nodes that its selector matches."""
 

@@ -8,16 +8,18 @@ Never: reads a clock or a store, signs, or publishes.
 
 from central.compose.desired import compose_desired
 from central.compose.order import RestoreVerdict, believable, detect_restore, may_issue, next_order
-from central.compose.pins import decide_pins, newest_said
+from central.compose.pins import apps_acted_on, decide_pins, is_about, newest_said
 from central.compose.selector import Selector, normalise_selector, parse_selector
 
 __all__ = [
     "RestoreVerdict",
     "Selector",
+    "apps_acted_on",
     "believable",
     "compose_desired",
     "decide_pins",
     "detect_restore",
+    "is_about",
     "may_issue",
     "newest_said",
     "next_order",

@@ -9,7 +9,9 @@ from datetime import datetime
 from central.model import NO_ORDER, Order
 
 MAX_BELIEVED = 2**40
-"""A report is a node's unsigned word: a higher epoch or generation than this is nonsense, and must not become central's."""
+"""A report is a node's unsigned word: a higher generation than this is nonsense, and must not become central's."""
+MAX_EPOCH_STEP = 1_000
+"""Each restore raises the epoch by one: an epoch that is further above central's own is nonsense too."""
 
 
 def next_order(epoch: int, *known: Order) -> Order:
@@ -50,7 +52,7 @@ def detect_restore(epoch: int, highest: Mapping[str, Order], seen: Mapping[str, 
     Returns:
         Restored where anything seen is above what was issued; then with an epoch above all that was seen.
     """
-    seen = {node: believable(orders) for node, orders in seen.items()}
+    seen = {node: believable(orders, epoch) for node, orders in seen.items()}
     ahead = tuple(sorted(node for node, orders in seen.items() if max(orders, default=NO_ORDER) > highest.get(node, NO_ORDER)))
     if not ahead:
         return RestoreVerdict(False, epoch)
@@ -58,9 +60,10 @@ def detect_restore(epoch: int, highest: Mapping[str, Order], seen: Mapping[str, 
     return RestoreVerdict(True, epoch if epoch > top else top + 1, ahead)
 
 
-def believable(orders: Iterable[Order]) -> tuple[Order, ...]:
-    """Those of the orders that central could have issued at all."""
-    return tuple(order for order in orders if min(order) >= 0 and max(order) <= MAX_BELIEVED)
+def believable(orders: Iterable[Order], epoch: int) -> tuple[Order, ...]:
+    """Those of the orders that a central which is now in `epoch` could have issued at all."""
+    highest_epoch = epoch + MAX_EPOCH_STEP
+    return tuple(order for order in orders if min(order) >= 0 and order[0] <= highest_epoch and order[1] <= MAX_BELIEVED)
 
 
 def may_issue(restored_at: datetime | None, heard_at: datetime | None) -> bool:

@@ -30,7 +30,7 @@ from central.main.settings import CentralSettings, parse_listen
 from central.main.state_dir import hold_state_dir
 from central.main.supervisor import notify
 from central.main.tasks import central_version
-from central.store import blobs, gates, meta
+from central.store import blobs, gates, life, meta
 from central.store.database import Database, Transaction
 from central.store.feed import ChangeFeed
 from shared.clock import Clock, SystemClock
@@ -77,6 +77,8 @@ async def run_central(state_dir: Path, settings: CentralSettings, clock: Clock) 
         database = await asyncio.to_thread(Database.open, settings.database(state_dir))
         stack.push_async_callback(database.close)
         known = await database.read(meta.read_meta)
+        # before anybody can act: what operators do from now on outranks what an older copy may have forgotten
+        await database.run(life.begin_life)
         server = choose_server(settings, state_dir, known.instance_id, database, clock, random.Random().random)
         stack.push_async_callback(server.stop)
         if not await _start_or_stop(server, stopping):

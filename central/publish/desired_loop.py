@@ -74,7 +74,7 @@ class DesiredLoop:
         now_s = self._clock.monotonic_s()
         incarnation = self._bus.incarnation
         is_full = incarnation != self._compared or now_s - self._compared_s >= RECONCILE_PERIOD_S
-        held, said = await self._read_bucket(bus) if is_full else (None, {})
+        held, said = await self._read_bucket(bus) if is_full else (None, None)
         if held is not None:
             self._in_bucket = frozenset(node for node, item in held.items() if item.order is not None)
             self._shelf.forget()

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from central.model import IssuedDesired, Order
 from central.publish.plan import plan_issues
-from central.store import desired, meta, nodes, restore
+from central.store import desired, life, meta, nodes, restore
 from central.store.database import Transaction
 from shared.contracts.desired import AppDesired, Desired
 from shared.signing.dsse import sign_document
@@ -28,24 +28,30 @@ class Issuance:
 
 
 def issue_all(
-    tx: Transaction, signer: Signer, said: Mapping[str, tuple[Order, Mapping[str, AppDesired]]], in_bucket: frozenset[str], now: datetime
+    tx: Transaction,
+    signer: Signer,
+    said: Mapping[str, tuple[Order, Mapping[str, AppDesired]]] | None,
+    in_bucket: frozenset[str],
+    now: datetime,
 ) -> Issuance:
     """Bring the issued documents up to date; nothing is sent yet. A repeat without changes writes nothing.
 
     Args:
         tx: a write transaction.
         signer: central's key.
-        said: documents of the bucket whose signatures held; empty where it was not read this time.
+        said: documents of the bucket whose signatures held; None where it was not read this time.
         in_bucket: nodes whose document was read at the last full comparison.
         now: time of issue.
     """
-    restore.check_restore(tx, said, now)
+    restore.check_restore(tx, said or {}, now)
+    if said is not None:
+        life.note_bucket(tx, is_empty=not said, at=now)
     identity = meta.read_meta(tx)
     silent = restore.silent_nodes(tx, in_bucket)
     issued = desired.list_issued(tx)
     highest = desired.highest_orders(tx)
     composed = desired.compose_fleet(tx)
-    orders = plan_issues(identity.epoch, composed, issued, highest, silent)
+    orders = plan_issues(identity.epoch, composed, issued, highest, silent | life.unheard_nodes(tx))
     fresh = {node: sign_desired(signer, node, order, composed[node], now) for node, order in orders.items()}
     for document in fresh.values():
         desired.save_issued(tx, document)

@@ -20,7 +20,7 @@ def plan_issues(
     """Nodes that need a new document, with its order.
 
     One is needed where the content differs from what was last issued, or where the world holds a higher order than that.
-    Doubt leads to silence: after a restore nothing is issued to a node that was not heard of since.
+    Doubt leads to silence: after a restore, or with the bus lost, nothing is issued to a node that was not heard of since.
     """
     orders: dict[str, Order] = {}
     for node, apps in composed.items():

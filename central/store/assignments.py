@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import func, select
 
+from central.compose import is_about
 from central.model import AssignmentRecord, PauseRecord, PinRecord, ReleaseRecord
 from central.store import rows, tables
 from central.store.database import Transaction
@@ -118,9 +119,17 @@ def save_pins(tx: Transaction, pins: Iterable[PinRecord]) -> None:
     rows.upsert(tx, _PINS, values)
 
 
-def clear_pins(tx: Transaction, app: str) -> int:
-    """Take away the pins of an app, for an operator acted on it; how many there were."""
-    return tx.execute(_PINS.delete().where(_PINS.c.app == app)).rowcount
+def clear_pins(tx: Transaction, app: str, selector: str | None) -> int:
+    """Take away an app's pins on the nodes that an operator's word was about (None: all); how many there were.
+
+    Pins of nodes that are not known here go only with a word about all nodes.
+    """
+    labels = {row.node: row.labels for row in tx.execute(select(tables.nodes.c.node, tables.nodes.c.labels))}
+    pinned = tx.execute(select(_PINS.c.node).where(_PINS.c.app == app)).scalars().all()
+    ended = [node for node in pinned if is_about(selector, labels.get(node))]
+    for node in ended:
+        tx.execute(_PINS.delete().where(_PINS.c.app == app, _PINS.c.node == node))
+    return len(ended)
 
 
 def _desired(content: Any) -> AppDesired | None:

@@ -84,7 +84,7 @@ def pause_app(tx: Transaction, app: str, request: AppChange, *, actor: str, at: 
     selector = normalise_selector(request.selector or "")
     standing = _chosen(tx, app, None)
     assignments.put_pause(tx, PauseRecord(app, selector, at, actor, request.reason))
-    _end_pins(tx, app, at, actor)
+    _end_pins(tx, app, selector, at, actor)
     _audit(tx, at, actor, "app.pause", app, {"selector": selector, "reason": request.reason})
     return standing
 
@@ -101,7 +101,7 @@ def resume_app(tx: Transaction, app: str, request: AppChange, *, actor: str, at:
     if not assignments.delete_pauses(tx, app, selector) and selector is not None:
         known = ", ".join(repr(pause.selector) for pause in pauses) or "none"
         raise NotFound(f"is not paused for {selector!r}", subject=f"app {app}", remedy=f"its pauses have the selectors: {known}")
-    _end_pins(tx, app, at, actor)
+    _end_pins(tx, app, selector, at, actor)
     _audit(tx, at, actor, "app.resume", app, {"selector": selector, "reason": request.reason})
     return standing
 
@@ -134,7 +134,7 @@ def remove_app(tx: Transaction, app: str, request: AppChange, *, actor: str, at:
             at=at,
         )
     assignments.delete_pauses(tx, app, selector)
-    _end_pins(tx, app, at, actor)
+    _end_pins(tx, app, selector, at, actor)
     _audit(tx, at, actor, "app.remove", app, {"selector": selector, "reason": request.reason})
     return assignments.list_assignments(tx, app)
 
@@ -204,7 +204,7 @@ def _move(
 ) -> RolloutRecord:
     before = assignments.find_assignment(tx, release.app, selector)
     # never an attempt that was used before: an old report of the same release must not count as evidence
-    attempt = rollouts.highest_attempt(tx, release.release_digest) + 1
+    attempt = max(rollouts.highest_attempt(tx, release.release_digest), _pinned_attempt(tx, release)) + 1
     moved = assignments.move_assignment(
         tx,
         app=release.app,
@@ -233,7 +233,7 @@ def _move(
         reason=reason,
     )
     stored = rollouts.add_rollout(tx, rollout)
-    _end_pins(tx, release.app, at, actor)
+    _end_pins(tx, release.app, selector, at, actor)
     details = {"rollout_id": rollout_id, "selector": selector, "attempt": attempt, "previous": rollout.previous_version, "reason": reason}
     _audit(tx, at, actor, f"{kind}.start", f"{release.app}@{release.version}", {**details, "settings": dict(moved.settings)})
     return replace(stored, nodes=())
@@ -282,10 +282,16 @@ def _no_way_back(app: str, choices: list[tuple[AssignmentRecord, RollbackChoice]
     return Conflict(f"cannot be rolled back: {reasons}", subject=f"app {app}", remedy=remedy)
 
 
-def _end_pins(tx: Transaction, app: str, at: datetime, actor: str) -> None:
-    ended = assignments.clear_pins(tx, app)
+def _pinned_attempt(tx: Transaction, release: ReleaseRecord) -> int:
+    """Highest attempt of a release that a forgotten rollout used; 0 where none is known."""
+    told = [pin.desired for pin in assignments.list_pins(tx) if pin.app == release.app and pin.desired is not None]
+    return max((each.attempt for each in told if each.release is not None and each.release.release_digest == release.release_digest), default=0)
+
+
+def _end_pins(tx: Transaction, app: str, selector: str | None, at: datetime, actor: str) -> None:
+    ended = assignments.clear_pins(tx, app, selector)
     if ended:
-        _audit(tx, at, actor, "pins.clear", app, {"pins": ended})
+        _audit(tx, at, actor, "pins.clear", app, {"pins": ended, "selector": selector})
 
 
 def _audit(tx: Transaction, at: datetime, actor: str, action: str, target: str, details: Mapping[str, object]) -> None:

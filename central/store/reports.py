@@ -48,6 +48,11 @@ def list_reports(tx: Transaction) -> dict[str, NodeReport]:
     return {row.node: _record(row) for row in tx.execute(select(_TABLE).order_by(_TABLE.c.node))}
 
 
+def received_times(tx: Transaction) -> dict[str, datetime]:
+    """When the newest report of each node came in, by central's clock."""
+    return {row.node: row.received_at for row in tx.execute(select(_TABLE.c.node, _TABLE.c.received_at))}
+
+
 def delete_report(tx: Transaction, node: str) -> None:
     """Forget what a node last said: its next report counts, whatever its outbox and clock say."""
     tx.execute(_TABLE.delete().where(_TABLE.c.node == node))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from central.compose import RestoreVerdict, believable, decide_pins, detect_restore, may_issue, newest_said
-from central.model import FleetMeta, NodeReport, Order, PinRecord
-from central.store import assignments, audit, desired, meta, nodes, reports
+from central.compose import RestoreVerdict, apps_acted_on, believable, decide_pins, detect_restore, may_issue, newest_said
+from central.model import NO_ORDER, FleetMeta, NodeReport, OperatorAct, Order, PinRecord
+from central.store import assignments, audit, desired, life, meta, nodes, reports
 from central.store.database import Transaction
 from shared.contracts.desired import AppDesired
 
@@ -19,8 +19,9 @@ ACTOR = "munbon-central"
 def check_restore(tx: Transaction, kv: Mapping[str, Said], at: datetime) -> RestoreVerdict:
     """Compare the database with the KV bucket and the nodes' reports; a repeat without news changes nothing.
 
-    Where the world knows more, the epoch is raised above all, the restore is noted, and pins are set: the first time
-    for every node whose document or report differs from what this copy composes, later for the nodes that are ahead.
+    Where the world knows more, the epoch is raised above all, the restore is noted, and the nodes that are ahead are
+    pinned: these alone, for of all others this copy knows the newest word, and one false report must not hold up the
+    fleet. What operators did since this copy came to life is not pinned over.
 
     Args:
         tx: a write transaction.
@@ -31,15 +32,21 @@ def check_restore(tx: Transaction, kv: Mapping[str, Said], at: datetime) -> Rest
     identity = meta.read_meta(tx)
     said_by_report = {node: _reported(report) for node, report in reports.list_reports(tx).items()}
     seen = {node: [item[0] for item in (kv.get(node), said_by_report.get(node)) if item is not None] for node in {*kv, *said_by_report}}
-    verdict = detect_restore(identity.epoch, desired.highest_orders(tx), seen)
+    highest = desired.highest_orders(tx)
+    verdict = detect_restore(identity.epoch, highest, seen)
     if not verdict.restored:
         return verdict
-    chosen = verdict.ahead if identity.restored_at is not None else sorted(seen)
-    pins = _pins(tx, chosen, kv, said_by_report, at)
+    newest = {node: max(believable(seen[node], identity.epoch)) for node in verdict.ahead}
+    # of an epoch before this one is a node that was silent since the restore that raised it: still the same restore
+    first_at = identity.restored_at if max(newest.values())[0] < identity.epoch else None
+    if first_at is None:
+        life.note_restored(tx)
+    told = {node for node in verdict.ahead if highest.get(node, NO_ORDER)[0] >= identity.epoch}
+    pins = _pins(tx, told, life.acts_since_start(tx), kv, said_by_report, at)
+    pins += _pins(tx, {*verdict.ahead} - told, life.acts_since_restore(tx), kv, said_by_report, at)
     assignments.save_pins(tx, pins)
-    desired.note_orders(tx, {node: max(believable(seen[node])) for node in verdict.ahead})
-    # the first time stays: nodes that were silent since then are still left alone
-    meta.mark_restored(tx, verdict.epoch, identity.restored_at or at)
+    desired.note_orders(tx, newest)
+    meta.mark_restored(tx, verdict.epoch, first_at or at)
     details = {"epoch": verdict.epoch, "ahead": list(verdict.ahead), "pins": [f"{pin.node}/{pin.app}" for pin in pins]}
     audit.append_audit(tx, at=at, actor=ACTOR, action="database.restored", target=identity.fleet, details=details)
     return verdict
@@ -68,14 +75,21 @@ def is_restored(tx: Transaction) -> bool:
 
 
 def _pins(
-    tx: Transaction, chosen: Collection[str], kv: Mapping[str, Said], said_by_report: Mapping[str, Said], at: datetime
+    tx: Transaction,
+    chosen: Collection[str],
+    acts: Iterable[OperatorAct],
+    kv: Mapping[str, Said],
+    said_by_report: Mapping[str, Said],
+    at: datetime,
 ) -> list[PinRecord]:
-    composed = desired.compose_fleet(tx)
+    composed = desired.compose_fleet(tx, chosen)
+    labels = {record.node: record.labels for record in nodes.list_nodes(tx)}
     pins: list[PinRecord] = []
-    for node in chosen:
+    for node in sorted(chosen):
+        acted = apps_acted_on(labels.get(node), acts)
         order, apps = newest_said(kv.get(node), said_by_report.get(node))
         reason = f"told at epoch {order[0]}, generation {order[1]}, before the database was restored"
-        pins += decide_pins(node, composed.get(node, {}), apps, at=at, reason=reason)
+        pins += decide_pins(node, composed.get(node, {}), apps, acted=acted, at=at, reason=reason)
     return pins
 
 

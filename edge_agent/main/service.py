@@ -31,7 +31,7 @@ from edge_agent.report.gate_watch import GateWatch
 from edge_agent.report.sender import OutboxSender
 from edge_agent.report.session import SessionKeeper, SessionLimits
 from edge_agent.report.status import HeartbeatSender, StatusSender, StatusSlot
-from edge_agent.store.errors import StoreUnavailable
+from edge_agent.store.errors import StateCorrupt, StoreUnavailable
 from edge_agent.store.state import FolderLock, StateStore
 from shared.clock import Clock, SystemClock
 from shared.contracts.envelope import TrustRoot
@@ -44,6 +44,8 @@ from shared.observability import configure_logging, get_logger
 from shared.signing.digests import sha256_hex
 
 STOP_S = 4.0
+AGAIN_S = 0.5
+"""Before a state that was damaged while in use is begun anew: a disk that damages each one is not hammered."""
 AT_ONCE = 4
 """Calls to the cluster under way at once."""
 
@@ -267,6 +269,10 @@ async def _live(agent: Agent, asked: asyncio.Event) -> None:
             await running
     except TimeoutError:
         _log.warning("not everything could be let go of in time")
+    except StateCorrupt as error:
+        # whoever met the damage first may have ended the agent's life by it; the next one puts the file aside
+        _log.error("the state file was damaged while in use", reason=str(error))
+        await asyncio.wait({stop}, timeout=AGAIN_S)
     finally:
         stop.cancel()
 
