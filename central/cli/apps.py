@@ -6,49 +6,67 @@ from typing import Annotated
 
 import typer
 
-from central.cli.output import Format, OutputOption, age, labels, note, out, phase, plain, print_json, table
+from central.cli.arguments import AppArgument, OptionalAppArgument, ReasonOption
+from central.cli.output import Format, OutputOption, age, confirm, labels, note, out, phase, plain, print_json, table
 from central.cli.session import clock, connect
+from central.cli.tables import Column
 from shared.contracts.api import AppChange, AssignmentView
 
 app = typer.Typer(no_args_is_help=True, help="Apps: what stands where, pause, resume, remove.")
-AppArgument = Annotated[str, typer.Argument(metavar="APP")]
-OneSelector = Annotated[
-    str | None, typer.Option("--selector", "-l", help="Only the assignment with exactly this selector; all without it.")
-]
-ReasonOption = Annotated[str, typer.Option(help="For the audit.")]
+_COLUMNS = (
+    Column("APP"),
+    Column("SELECTOR", folds=True, least=14),
+    Column("STATE", folds=True, least=14),
+    Column("VERSION"),
+    Column("ATTEMPT", rank=4),
+    Column("NODES"),
+    Column("SETTINGS", rank=3, folds=True, least=14),
+    Column("MOVED", rank=1),
+    Column("BY", rank=2),
+)
 
 
-@app.command("list")
-def list_apps(app_name: Annotated[str | None, typer.Argument(metavar="[APP]")] = None, output: OutputOption = Format.TABLE) -> None:
+@app.command("list", epilog="Example: munbon app list gate-ui")
+def list_apps(app_name: OptionalAppArgument = None, output: OutputOption = Format.TABLE) -> None:
     """Assignments: which release nodes with which labels get."""
     with connect() as client:
         views = client.get_list("/assignments", AssignmentView, app=app_name)
     _show(views, output)
 
 
-@app.command()
-def pause(app_name: AppArgument, selector: OneSelector = None, reason: ReasonOption = "", output: OutputOption = Format.TABLE) -> None:
-    """Nodes keep what runs; nothing is applied and nothing is healed until it is resumed."""
+@app.command(epilog="Example: munbon app pause gate-ui -l site=north --reason 'maintenance until Friday'")
+def pause(
+    app_name: AppArgument,
+    selector: Annotated[str | None, typer.Option("--selector", "-l", help="Only nodes with these labels; all without it.")] = None,
+    reason: ReasonOption = "",
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Let nodes keep what runs: nothing is applied and nothing is healed until it is resumed."""
     _change("pause", app_name, selector, reason, output)
 
 
-@app.command()
-def resume(app_name: AppArgument, selector: OneSelector = None, reason: ReasonOption = "", output: OutputOption = Format.TABLE) -> None:
+@app.command(epilog="Example: munbon app resume gate-ui")
+def resume(
+    app_name: AppArgument,
+    selector: Annotated[str | None, typer.Option("--selector", "-l", help="Only the pause with this selector; all without it.")] = None,
+    reason: ReasonOption = "",
+    output: OutputOption = Format.TABLE,
+) -> None:
     """Go on after a pause."""
     _change("resume", app_name, selector, reason, output)
 
 
-@app.command()
+@app.command(epilog="Example: munbon app remove gate-ui -l site=north")
 def remove(
     app_name: AppArgument,
-    selector: OneSelector = None,
+    selector: Annotated[str | None, typer.Option("--selector", "-l", help="Only from nodes with these labels; from all without it.")] = None,
     reason: ReasonOption = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Delete the app's objects from the nodes."""
+    """Delete the app's objects from the nodes. Asks first; anything but yes ends with exit code 1, and nothing is changed."""
     if not yes:
-        typer.confirm(f"Delete all objects of {app_name} from {selector or 'every node that has it'}?", abort=True, err=True)
+        confirm(f"Delete all objects of {app_name} from {selector or 'every node that has it'}?")
     _change("remove", app_name, selector, reason, output)
 
 
@@ -69,7 +87,7 @@ def _show(views: list[AssignmentView], output: Format) -> None:
         (
             view.app,
             plain(view.selector or "(all)"),
-            phase(view.state),
+            _state(view),
             view.version or "-",
             str(view.attempt),
             str(view.nodes),
@@ -79,4 +97,12 @@ def _show(views: list[AssignmentView], output: Format) -> None:
         )
         for view in views
     ]
-    out.print(table(("APP", "SELECTOR", "STATE", "VERSION", "ATTEMPT", "NODES", "SETTINGS", "MOVED", "BY"), rows))
+    out.print(table(_COLUMNS, rows))
+
+
+def _state(view: AssignmentView) -> str:
+    """Its state; a pause of fewer nodes than the assignment has is named beside it."""
+    partial = [selector for selector in view.paused_selectors if selector not in ("", view.selector)]
+    if not partial:
+        return phase(view.state)
+    return f"{phase(view.state)}, [yellow]paused for {plain(' and '.join(partial))}[/]"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -12,13 +14,36 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
+from central.cli import exits
+from central.cli.exits import CliError
+from central.cli.tables import Column, FittedTable
 from shared.contracts.base import Contract
 from shared.contracts.event import Cause
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+_NO_FOLDING = 100_000
+"""Cells in a line of what is no terminal: a file or a program gets each row on one line, with all columns."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+class _Console(Console):
+    """As rich's, but a reader that has gone is told to `main`, which knows how to end quietly."""
+
+    def on_broken_pipe(self) -> None:
+        """Called from within the handler of a BrokenPipeError."""
+        raise
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    is_terminal = stream is not None and stream.isatty()
+    width = None if is_terminal or os.environ.get("COLUMNS") else _NO_FOLDING
+    return _Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
 
 
 class Format(StrEnum):
@@ -56,15 +81,19 @@ def print_json_line(content: Contract) -> None:
     sys.stdout.flush()
 
 
-def table(columns: Iterable[str], rows: Iterable[Sequence[str]], *, title: str = "") -> Table:
+def table(columns: Iterable[str | Column], rows: Iterable[Sequence[str]]) -> FittedTable:
     """A plain table in the manner of kubectl; cells may hold markup."""
-    names = list(columns)
-    made = Table(box=None, pad_edge=False, title=title or None, title_justify="left", header_style="bold", show_header=any(names))
-    for column in names:
-        made.add_column(column, overflow="fold")
-    for row in rows:
-        made.add_row(*row)
-    return made
+    return FittedTable((column if isinstance(column, Column) else Column(column) for column in columns), rows)
+
+
+def fields(rows: Iterable[Sequence[str]]) -> FittedTable:
+    """Names and what they are, one a line, without a heading."""
+    return FittedTable((Column(""), Column("", folds=True)), rows)
+
+
+def line(markup: str) -> Text:
+    """A line that folds at words where the terminal ends."""
+    return Text.from_markup(markup, overflow="fold")
 
 
 def phase(text: str) -> str:
@@ -75,7 +104,12 @@ def phase(text: str) -> str:
 
 def plain(text: object) -> str:
     """Text from elsewhere, with no markup in it."""
-    return escape(str(text)) if text is not None else ""
+    return escape(printable(str(text))) if text is not None else ""
+
+
+def printable(text: str) -> str:
+    """Without line ends and control characters: a pod's log line must not steer the operator's terminal."""
+    return _CONTROL.sub(" ", text)
 
 
 def age(moment: datetime | None, now: datetime) -> str:
@@ -115,4 +149,19 @@ def number(value: float | None, unit: str = "", digits: int = 2) -> str:
 
 def note(text: str) -> None:
     """A remark for the person at the terminal."""
-    err.print(text, markup=False)
+    err.print(printable(text), markup=False)
+
+
+def confirm(question: str) -> None:
+    """Go on only after a yes.
+
+    Raises:
+        CliError: it was declined, or nobody can answer; exit code 1.
+    """
+    err.print(f"{question} [y/N]: ", markup=False, end="")
+    answer = sys.stdin.readline() if sys.stdin is not None else ""
+    if not answer.endswith("\n"):
+        err.print()
+    if answer.strip().lower() not in ("y", "yes"):
+        remedy = "" if answer else "nobody answered; where no person is asked, give --yes"
+        raise CliError("nothing changed", exit_code=exits.FAILED, remedy=remedy, code="Declined")

@@ -285,7 +285,9 @@ def _no_way_back(app: str, choices: list[tuple[AssignmentRecord, RollbackChoice]
 def _pinned_attempt(tx: Transaction, release: ReleaseRecord) -> int:
     """Highest attempt of a release that a forgotten rollout used; 0 where none is known."""
     told = [pin.desired for pin in assignments.list_pins(tx) if pin.app == release.app and pin.desired is not None]
-    return max((each.attempt for each in told if each.release is not None and each.release.release_digest == release.release_digest), default=0)
+    return max(
+        (each.attempt for each in told if each.release is not None and each.release.release_digest == release.release_digest), default=0
+    )
 
 
 def _end_pins(tx: Transaction, app: str, selector: str | None, at: datetime, actor: str) -> None:

@@ -7,6 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import httpx
+
 from deploy.harness.apps import web_app
 from deploy.harness.clusters import ClusterKind
 from deploy.harness.world import NodePlan, World, open_world
@@ -104,6 +106,71 @@ async def test_a_wiped_bus_is_rebuilt_from_the_database(kind: ClusterKind, folde
         await world.until_phase(NODE, "web", "Ready", version="1.1.0", timeout_s=90)
         assert not (await world.status()).restored
         await assert_no_event_lost(world, world[NODE])
+
+
+@in_usual_kind
+async def test_an_operator_who_acts_in_the_first_second_is_obeyed(kind: ClusterKind, folder: Path) -> None:
+    """Central does not know yet that it is an older copy; what it finds out then must not take his word back."""
+    async with open_world(folder, {NODE: NodePlan(kind)}) as world:
+        copy = folder / "copy.sqlite"
+        await live_on_after_the_copy(world, copy)
+        await world.central.stop()
+        put_back(copy, world.central.state_dir / "central.sqlite")
+
+        await start_and_act_at_once(world, "web", "1.0.0")
+
+        await world.until_phase(NODE, "web", "Ready", version="1.0.0", timeout_s=90)
+        assert (await world.status()).restored
+        await assert_only_the_other_app_is_held(world)
+
+
+@in_usual_kind
+async def test_an_operators_word_stands_when_the_nodes_newer_state_comes_to_light_later(kind: ClusterKind, folder: Path) -> None:
+    """The bus was lost as well, and the node is away: nobody but the node knows the newer state."""
+    async with open_world(folder, {NODE: NodePlan(kind)}) as world:
+        copy, north = folder / "copy.sqlite", world[NODE]
+        await live_on_after_the_copy(world, copy)
+        await north.link.cut()
+        await world.central.stop()
+        put_back(copy, world.central.state_dir / "central.sqlite")
+        wipe_bus(world)
+        await start_and_act_at_once(world, "web", "1.0.0")
+        assert not (await world.status()).restored
+        # a second word, on another app: were it issued unheard, its order would pass that of the node and take `later` back
+        await world.publish("more", "1.0.0", web_app("more", "1.0.0"))
+        await world.roll_out("more", "1.0.0")
+
+        north.link.heal()
+
+        await world.until_phase(NODE, "web", "Ready", version="1.0.0", timeout_s=90)
+        await world.until_phase(NODE, "more", "Ready", version="1.0.0", timeout_s=90)
+        assert (await world.status()).restored
+        await assert_only_the_other_app_is_held(world)
+
+
+async def start_and_act_at_once(world: World, app: str, version: str) -> None:
+    """Start central, and act as soon as its API takes a request at all."""
+    await world.central.process.start()
+
+    async def is_taken() -> bool:
+        try:
+            await world.central.request("POST", "rollouts", body={"app": app, "version": version})
+        except httpx.TransportError:
+            return False
+        return True
+
+    await world.until(is_taken, what="the rollout taken")
+    await world.central.wait_ready()
+
+
+async def assert_only_the_other_app_is_held(world: World) -> None:
+    """`later` came after the copy: it lives on untouched, and only its pin is left."""
+    assert await world[NODE].cluster.ready_replicas("later") == 1
+    assert [event.type for event in await world[NODE].events("AppRemoved", "AppOrphaned", app="later")] == []
+    await world.central.restart()
+    await until_pinned(world)
+    assert await world[NODE].cluster.ready_replicas("later") == 1
+    assert await world[NODE].phase("later") == "Ready"
 
 
 def wipe_bus(world: World) -> None:

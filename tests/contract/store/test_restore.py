@@ -96,7 +96,9 @@ async def test_a_node_that_claims_an_absurd_order_moves_nothing(database: Databa
     assert not (await database.run(lambda tx: restore.check_restore(tx, {}, later(1)))).restored
 
 
-def start(rollout_id: str, version: str = "1.0.0", app: str = "web", selector: str = "", at_s: float = 2.0) -> Callable[[Transaction], object]:
+def start(
+    rollout_id: str, version: str = "1.0.0", app: str = "web", selector: str = "", at_s: float = 2.0
+) -> Callable[[Transaction], object]:
     request = RolloutStart(app=app, version=version, selector=selector)
     return lambda tx: operations.start_rollout(tx, request, rollout_id=rollout_id, actor="ana", at=later(at_s))
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from central.compose import decide_pins, detect_restore, may_issue, newest_said, next_order
-from central.model import NO_ORDER, Order
+from central.compose import apps_acted_on, decide_pins, detect_restore, may_issue, newest_said, next_order
+from central.compose.order import MAX_EPOCH_STEP
+from central.model import NO_ORDER, OperatorAct, Order
 from tests.builders_central import NOW, desired, later
 
 ORDERS = st.tuples(st.integers(0, 5), st.integers(0, 50))
@@ -69,3 +70,23 @@ def test_after_a_restore_only_nodes_heard_since_are_told_anything() -> None:
     assert not may_issue(NOW, None)
     assert not may_issue(NOW, later(-1))
     assert may_issue(NOW, later(0))
+
+
+def test_an_epoch_far_above_centrals_own_is_not_believed() -> None:
+    """Else one false report would push the epoch beyond what is believed, and no later restore would be noticed."""
+    assert detect_restore(7, {}, {"pi-1": [(7 + MAX_EPOCH_STEP, 1)]}).restored
+    assert not detect_restore(7, {}, {"pi-1": [(8 + MAX_EPOCH_STEP, 1)]}).restored
+
+
+@given(APPS, APPS, st.sets(st.sampled_from(["web", "tide"])))
+def test_an_app_on_which_an_operator_acted_is_never_pinned(composed: dict[str, object], said: dict[str, object], acted: set[str]) -> None:
+    pins = decide_pins("pi-1", composed, said, acted=acted, at=NOW)  # type: ignore[arg-type]  # values are AppDesired
+    assert not acted & {pin.app for pin in pins}
+    assert {pin.app for pin in pins} | acted >= {app for app in {*composed, *said} if composed.get(app) != said.get(app)}
+
+
+def test_an_operators_word_is_about_the_nodes_that_its_selector_matches() -> None:
+    acts = [OperatorAct("web", "site=north"), OperatorAct("tide", None), OperatorAct("pump", "")]
+    assert apps_acted_on({"site": "north"}, acts) == {"web", "tide", "pump"}
+    assert apps_acted_on({"site": "south"}, acts) == {"tide", "pump"}
+    assert apps_acted_on(None, acts) == {"tide", "pump"}, "of a node that is not known no label is known"
