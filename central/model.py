@@ -54,6 +54,8 @@ class NodeRecord:
     last_seen: datetime | None = None
     heartbeat_interval_s: float = DEFAULT_HEARTBEAT_S
     boot_id: str = ""
+    outbox_rows: int | None = None
+    """Events that waited on the node at its last heartbeat; None where it did not say."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class PresenceMark:
     """When central received it, by central's clock."""
     boot_id: str = ""
     interval_s: float = DEFAULT_HEARTBEAT_S
+    outbox_rows: int | None = None
 
 
 @dataclass(frozen=True)

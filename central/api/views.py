@@ -147,7 +147,7 @@ def node_view(
         accepted_generation=status.desired_generation if status else 0,
         pinned=pinned,
         apps=app_views(issued.apps if issued else {}, status.apps if status else {}),
-        outbox_rows=status.outbox_rows if status else 0,
+        outbox_rows=fleet.waiting_events(record, report),
         sequence_gaps=gaps,
         messages=status.messages if status else (),
         capabilities=status.capabilities if status else (),

@@ -6,7 +6,7 @@ May import: `central.model`, `shared.contracts`, the standard library's data typ
 Never: reads a clock or a store.
 """
 
-from central.fleet.fold import FleetSight, NodeSight, fold, is_newer_report, presence, presence_after_absence
+from central.fleet.fold import FleetSight, NodeSight, fold, is_newer_report, presence, presence_after_absence, waiting_events
 from central.fleet.samples import samples_of
 from central.fleet.sequences import add_range, count_covered
 from central.fleet.verdicts import ReleaseVerdict, verdict_of_event, verdicts_of_status
@@ -24,4 +24,5 @@ __all__ = [
     "samples_of",
     "verdict_of_event",
     "verdicts_of_status",
+    "waiting_events",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from central.model import DEFAULT_HEARTBEAT_S, NodeReport, PresenceMark, StoredEvent
+from central.model import DEFAULT_HEARTBEAT_S, NodeRecord, NodeReport, PresenceMark, StoredEvent
 from shared.contracts.api import Presence
 from shared.contracts.status import NodeStatus
 
@@ -76,6 +76,14 @@ def presence_after_absence(
     if last_seen is None or listening_since is None or listening_since > now:
         return presence(last_seen, heartbeat_interval_s, now)
     return presence(max(last_seen, listening_since), heartbeat_interval_s, now)
+
+
+def waiting_events(node: NodeRecord, report: NodeReport | None) -> int:
+    """Events that wait on a node, by whatever it said last: a status is sent at changes only, a heartbeat again and again."""
+    said = report.status.outbox_rows if report is not None else 0
+    if node.outbox_rows is None or node.last_seen is None:
+        return said
+    return node.outbox_rows if report is None or node.last_seen >= report.received_at else said
 
 
 def is_newer_report(stored: NodeReport | None, incoming: NodeStatus, received_at: datetime) -> bool:

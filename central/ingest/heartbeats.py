@@ -65,7 +65,7 @@ class HeartbeatLoop:
             return
         node = heartbeat.node
         # central's clock, not the node's: clocks at canal gates jump
-        self._marks[node] = PresenceMark(node, self._clock.wall(), heartbeat.boot_id, heartbeat.interval_s)
+        self._marks[node] = PresenceMark(node, self._clock.wall(), heartbeat.boot_id, heartbeat.interval_s, heartbeat.outbox_rows)
         self._reported[node] = (heartbeat.desired_epoch, heartbeat.desired_generation)
 
     async def settle_once(self) -> None:
@@ -75,9 +75,10 @@ class HeartbeatLoop:
             StoreUnavailable: the database's word; it is done at the next beat.
         """
         now_s = self._clock.monotonic_s()
-        turned = self._turned()
+        turned, drained = self._turned(), self._drained()
+        at_once = {*turned, *drained}
         due = [
-            mark for node, mark in self._marks.items() if self._saved.get(node) != mark and (node in turned or self._is_due(node, now_s))
+            mark for node, mark in self._marks.items() if self._saved.get(node) != mark and (node in at_once or self._is_due(node, now_s))
         ]
         if due:
             await self._database.run(lambda tx: nodes.save_presence(tx, due))
@@ -86,6 +87,7 @@ class HeartbeatLoop:
         for node in sorted(turned):
             self._known[node] = turned[node]
             _log.info("node presence", node=node, presence=turned[node])
+        for node in sorted(at_once):
             self._feed.publish("nodes", node)
         await self._tell_behind(now_s)
 
@@ -98,6 +100,12 @@ class HeartbeatLoop:
         now = self._clock.wall()
         present = {node: presence(mark.at, mark.interval_s, now) for node, mark in self._marks.items()}
         return {node: value for node, value in present.items() if self._known.get(node) is not value}
+
+    def _drained(self) -> list[str]:
+        """Nodes that were last saved with events waiting and have none now: whoever watches them waits for just that."""
+        return [
+            node for node, mark in self._marks.items() if mark.outbox_rows == 0 and node in self._saved and self._saved[node].outbox_rows
+        ]
 
     async def _tell_behind(self, now_s: float) -> None:
         waiting = [node for node in self._reported if now_s - self._told_s.get(node, -_BEHIND_PERIOD_S) >= _BEHIND_PERIOD_S]

@@ -16,6 +16,7 @@ from shared.contracts.subjects import check_node_id
 
 _TABLE = tables.nodes
 _MAX_BOOT_ID = 128
+_MAX_ROWS = 2**31 - 1
 
 
 def add_node(
@@ -103,10 +104,19 @@ def save_presence(tx: Transaction, marks: Iterable[PresenceMark]) -> None:
     known = (_TABLE.c.node == bindparam("b_node"), or_(_TABLE.c.last_seen.is_(None), _TABLE.c.last_seen <= bindparam("b_at")))
     statement = _TABLE.update().where(*known)
     statement = statement.values(
-        last_seen=bindparam("b_at"), heartbeat_interval_s=bindparam("b_interval_s"), boot_id=bindparam("b_boot_id")
+        last_seen=bindparam("b_at"),
+        heartbeat_interval_s=bindparam("b_interval_s"),
+        boot_id=bindparam("b_boot_id"),
+        outbox_rows=bindparam("b_outbox_rows"),
     )
     values = [
-        {"b_node": mark.node, "b_at": mark.at, "b_interval_s": mark.interval_s, "b_boot_id": rows.clean_text(mark.boot_id, _MAX_BOOT_ID)}
+        {
+            "b_node": mark.node,
+            "b_at": mark.at,
+            "b_interval_s": mark.interval_s,
+            "b_boot_id": rows.clean_text(mark.boot_id, _MAX_BOOT_ID),
+            "b_outbox_rows": None if mark.outbox_rows is None else min(max(0, mark.outbox_rows), _MAX_ROWS),
+        }
         for mark in newest.values()
     ]
     tx.execute(statement, values)
@@ -127,4 +137,5 @@ def _record(row: Any) -> NodeRecord:
         last_seen=row.last_seen,
         heartbeat_interval_s=row.heartbeat_interval_s,
         boot_id=row.boot_id,
+        outbox_rows=row.outbox_rows,
     )

@@ -32,6 +32,7 @@ nodes = Table(
     Column("last_seen", UtcMoment),
     Column("heartbeat_interval_s", Float, nullable=False),
     Column("boot_id", String(128), nullable=False),
+    Column("outbox_rows", Integer),
 )
 
 reports = Table(

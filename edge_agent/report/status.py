@@ -85,7 +85,10 @@ class StatusSender:
 
 
 class HeartbeatSender:
-    """Beats at once on connecting, then each interval; at a change sooner, though never oftener than each two seconds."""
+    """Beats at once on connecting, then each interval; at a change sooner, though never oftener than each two seconds.
+
+    After a beat that told of waiting events, the next comes as soon as none waits any more.
+    """
 
     def __init__(self, take: Callable[[], Heartbeat], slot: StatusSlot, node: str, clock: Clock, *, interval_s: float) -> None:
         self._take = take
@@ -103,9 +106,15 @@ class HeartbeatSender:
         least_s = min(_LEAST_BETWEEN_BEATS_S, self._interval_s)
         while True:
             self._bell.clear()
-            await session.publish(heartbeat_subject(self._node), self._take().model_dump_json().encode())
+            beat = self._take()
+            await session.publish(heartbeat_subject(self._node), beat.model_dump_json().encode())
             await self._clock.sleep(least_s)
-            await wait_first(self._bell, self._clock, max(0.0, self._interval_s - least_s))
+            left_s = self._interval_s - least_s
+            while beat.outbox_rows and left_s > 0 and not self._bell.is_set() and self._take().outbox_rows:
+                await wait_first(self._bell, self._clock, min(least_s, left_s))
+                left_s -= least_s
+            if not beat.outbox_rows:
+                await wait_first(self._bell, self._clock, max(0.0, left_s))
 
 
 async def wait_first(bell: asyncio.Event, clock: Clock, pause_s: float) -> None:

@@ -48,13 +48,14 @@ async def test_nodes_are_selected_by_labels(database: Database) -> None:
 
 async def test_presence_never_goes_back_and_ignores_strangers(database: Database) -> None:
     def mark(seconds: int) -> PresenceMark:
-        return PresenceMark("pi-1", later(seconds), "boot", 10.0)
+        return PresenceMark("pi-1", later(seconds), "boot", 10.0, outbox_rows=2**60 if seconds == 5 else 0)
 
     await database.run(lambda tx: enrol(tx, "pi-1"))
     for seconds in (5, 3):
         await database.run(partial(nodes.save_presence, marks=[mark(seconds), PresenceMark("x", NOW)]))
     record = await database.read(lambda tx: nodes.get_node(tx, "pi-1"))
     assert (record.last_seen, record.heartbeat_interval_s, record.boot_id) == (later(5), 10.0, "boot")
+    assert record.outbox_rows == 2**31 - 1, "an absurd figure breaks nothing"
 
 
 async def test_a_deleted_node_leaves_its_events_and_its_highest_order(database: Database) -> None:

@@ -174,7 +174,7 @@ async def _send_burst(nats: NatsHandle, sent: int, until_number: int) -> int:
     return acknowledged
 
 
-def heartbeat(node: str, order: tuple[int, int] = (0, 0)) -> bytes:
+def heartbeat(node: str, order: tuple[int, int] = (0, 0), outbox_rows: int = 0) -> bytes:
     beat = Heartbeat(
         kind="Heartbeat",
         node=node,
@@ -184,6 +184,7 @@ def heartbeat(node: str, order: tuple[int, int] = (0, 0)) -> bytes:
         desired_epoch=order[0],
         desired_generation=order[1],
         interval_s=30.0,
+        outbox_rows=outbox_rows,
     )
     return beat.model_dump_json().encode()
 
@@ -205,6 +206,21 @@ async def test_a_heartbeat_makes_a_node_seen_by_centrals_clock(nats: NatsHandle,
     assert seen.last_seen >= before, "not the node's own clock"
     assert seen.boot_id == "boot-7"
     assert (await rig.database.read(lambda tx: nodes.get_node(tx, "n2"))).last_seen is None
+
+
+async def test_an_outbox_that_drained_is_seen_before_the_next_status(nats: NatsHandle, rig: Rig) -> None:
+    """The status came while events waited; the heartbeat after it says that they are gone, and is kept at once."""
+
+    async def waiting() -> int | None:
+        return await rig.database.read(lambda tx: nodes.get_node(tx, "n1").outbox_rows)
+
+    async with nats.node_session("n1") as node:
+        await node.publish("hb.n1", heartbeat("n1", outbox_rows=7))
+        await until(waiting, lambda rows: rows == 7, "seven events wait")
+        with rig.feed.subscribe({"nodes"}) as changes:
+            await node.publish("hb.n1", heartbeat("n1"))
+            await until(waiting, lambda rows: rows == 0, "none waits", limit_s=5)
+            assert {change.key for change in await changes.next_changes(5)} == {"n1"}
 
 
 async def test_a_node_that_lags_behind_is_told_again(nats: NatsHandle, rig: Rig) -> None:

@@ -16,8 +16,9 @@ from central.fleet import (
     samples_of,
     verdict_of_event,
     verdicts_of_status,
+    waiting_events,
 )
-from central.model import NodeReport, PresenceMark, StoredEvent
+from central.model import NodeRecord, NodeReport, PresenceMark, StoredEvent
 from shared.contracts.api import Presence
 from shared.contracts.event import EventType
 from shared.contracts.status import AppPhase
@@ -133,3 +134,15 @@ def test_verdicts_are_taken_from_final_phases_and_events_alone() -> None:
         "ReleaseRefused": False,
     }
     assert verdict_of_event("pi-1", event("pi-1", 1, EventType.RELEASE_READY, {"app": "web", "release_digest": "short"})) is None
+
+
+def test_what_waits_on_a_node_is_its_last_word_be_it_a_heartbeat_or_a_status() -> None:
+    def seen(outbox_rows: int | None, at_s: float) -> NodeRecord:
+        return NodeRecord("a", {}, NOW, "ana", "hash", last_seen=later(at_s), outbox_rows=outbox_rows)
+
+    report = NodeReport("a", status("a", outbox_rows=7), later(10))
+    assert waiting_events(seen(0, 12), report) == 0, "drained since"
+    assert waiting_events(seen(0, 5), report) == 7
+    assert waiting_events(seen(None, 12), report) == 7, "its last heartbeat said nothing of it"
+    assert waiting_events(seen(3, 5), None) == 3
+    assert waiting_events(NodeRecord("a", {}, NOW, "ana", "hash"), None) == 0

@@ -21,6 +21,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock, self.bus = FakeClock(), FakeBus()
         numbers = itertools.count(1)
+        self.waiting = 0
         self.slot = StatusSlot(lambda: self._status(next(numbers)))
         self.statuses = StatusSender(self.slot, NODE, self.clock)
         self.beats = HeartbeatSender(self._beat, self.slot, NODE, self.clock, interval_s=30.0)
@@ -30,7 +31,10 @@ class Bench:
         return NodeStatus(node=NODE, outboxid="outbox-1", revision=revision, at=START, boot_id="b", agent_version="1")
 
     def _beat(self) -> Heartbeat:
-        return Heartbeat(node=NODE, at=self.clock.wall(), boot_id="b", uptime_s=1.0)
+        return Heartbeat(node=NODE, at=self.clock.wall(), boot_id="b", uptime_s=1.0, outbox_rows=self.waiting)
+
+    def told(self) -> list[int]:
+        return [Heartbeat.model_validate_json(body).outbox_rows for _, body in self.bus.published]
 
     async def start(self, run: Callable[[Any], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.ensure_future(run(await self.bus.open())))
@@ -95,6 +99,29 @@ async def test_the_heart_beats_at_once_then_by_its_interval_and_sooner_at_a_chan
         await bench.clock.advance(0.1)
 
     assert 3 <= len(bench.bus.published) <= 5
+    await bench.stop()
+
+
+async def test_an_outbox_that_drains_is_told_at_once(bench: Bench) -> None:
+    bench.waiting = 7
+    await bench.start(bench.beats.run)
+    await bench.clock.advance(9)
+    assert bench.told() == [7]
+
+    bench.waiting = 0
+    await bench.clock.advance(4)
+
+    assert bench.told() == [7, 0]
+    await bench.clock.advance(20)
+    assert bench.told() == [7, 0]
+    await bench.stop()
+
+
+async def test_an_outbox_that_stays_full_beats_by_the_interval(bench: Bench) -> None:
+    bench.waiting = 7
+    await bench.start(bench.beats.run)
+    await bench.clock.advance(95)
+    assert len(bench.told()) == 4
     await bench.stop()
 
 
