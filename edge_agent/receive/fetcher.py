@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from edge_agent.receive.artifacts import fetch_artifact
 from edge_agent.receive.ports import ReceiveSession
@@ -134,17 +135,23 @@ class Fetcher:
         # large ones take long to unpack and to check: not in the way of heartbeats
         objects = await asyncio.to_thread(check_release, blob, known)
         blobs.save(known.blob_digest, blob)
-        data = ReleaseEventData(app=ref.app, version=ref.version, release_digest=ref.release_digest, objects_count=len(objects))
-        self._store.outbox.add(EventType.RELEASE_VERIFIED, data.to_json(), subject=ref.app)
+        self._tell(EventType.RELEASE_VERIFIED, ref, objects_count=len(objects))
         _log.info("release verified and saved", app=ref.app, version=ref.version, objects=len(objects), bytes=len(blob))
+
+    def _tell(self, kind: EventType, ref: ReleaseRef, **details: Any) -> None:
+        """Report with the rollout that wants it; a release that is only kept (last good) has none."""
+        desired = self._store.desired.current
+        wanted = desired.apps.get(ref.app) if desired is not None else None
+        is_wanted = wanted is not None and wanted.release is not None and wanted.release.release_digest == ref.release_digest
+        attempt, rollout_id = (wanted.attempt, wanted.rollout_id) if wanted is not None and is_wanted else (1, "")
+        data = ReleaseEventData(app=ref.app, version=ref.version, release_digest=ref.release_digest, attempt=attempt, **details)
+        self._store.outbox.add(kind, data.to_json(), subject=ref.app, rollout_id=rollout_id)
 
     def _refuse(self, ref: ReleaseRef, error: ContractError) -> None:
         try:
             with self._store.transaction():
                 if self._store.refusals.add(ref.envelope_digest, f"{ref.app} {ref.version}", error.code, str(error)):
-                    cause = Cause(code=error.code, message=str(error)[:2_000])
-                    data = ReleaseEventData(app=ref.app, version=ref.version, release_digest=ref.release_digest, cause=cause)
-                    self._store.outbox.add(EventType.RELEASE_REFUSED, data.to_json(), subject=ref.app)
+                    self._tell(EventType.RELEASE_REFUSED, ref, cause=Cause(code=error.code, message=str(error)[:2_000]))
         except MunbonError as trouble:
             _log.warning("a refusal could not be noted", app=ref.app, reason=str(trouble))
             return

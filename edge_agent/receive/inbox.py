@@ -57,7 +57,9 @@ class Inbox:
         apps = {app: wanted.state.value for app, wanted in desired.apps.items()}
         with self._store.transaction():
             self._store.desired.save(envelope)
-            data = {"epoch": desired.epoch, "generation": desired.generation, "apps": apps}
+            # one document may be the work of several rollouts, so it names the rollout of each app
+            rollouts = {app: wanted.rollout_id for app, wanted in desired.apps.items() if wanted.rollout_id}
+            data = {"epoch": desired.epoch, "generation": desired.generation, "apps": apps, "rollouts": rollouts}
             self._store.outbox.add(EventType.DESIRED_ACCEPTED, data)
         self.refusal = None
         _log.info("desired accepted", epoch=desired.epoch, generation=desired.generation, apps=sorted(apps))

@@ -11,12 +11,15 @@ from edge_agent.receive.fetcher import Fetcher
 from edge_agent.receive.releases import verify_release
 from edge_agent.receive.shelf import Shelf
 from edge_agent.store.state import StateStore
+from shared.contracts.desired import AppDesired
+from shared.contracts.event import Event
 from shared.contracts.limits import CHUNK_BYTES, MAX_SETTINGS_BYTES
 from shared.contracts.release import ReleaseRef
 from shared.errors import ContractError, DigestMismatch
 from shared.messaging.errors import BusUnavailable
 from shared.signing.digests import sha256_hex
-from tests.builders_agent import STRANGER, TRUST, MadeRelease, config_map, make_release, open_store
+from shared.signing.keys import Signer
+from tests.builders_agent import OPERATOR, STRANGER, TRUST, MadeRelease, config_map, make_release, open_store, signed_desired
 from tests.fakes.fake_bus import FakeBus
 from tests.fakes.fake_clock import FakeClock
 
@@ -46,6 +49,10 @@ class Bench:
     def state(self, made: MadeRelease) -> MaterialState:
         return self.shelf.material(Target(made.ref)).state
 
+    def events(self) -> list[Event]:
+        rows = sorted(self.store.outbox.window(100), key=lambda row: row.sequence)
+        return [Event.model_validate_json(row.body) for row in rows]
+
     def told(self) -> list[str]:
         rows = sorted(self.store.outbox.window(100), key=lambda row: row.sequence)
         return [row.body.decode().split("io.munbon.")[1].split(".")[0] for row in rows]
@@ -68,6 +75,29 @@ async def test_a_release_comes_in_is_checked_and_can_be_loaded(bench: Bench) -> 
     render = bench.shelf.load(Target(made.ref, {"language": "th"}))
     assert [found["metadata"]["name"] for found in render.objects] == ["web", "web-settings"]
     assert render.objects[1]["data"] == {"language": "th"}
+
+
+@pytest.mark.parametrize("signer", [OPERATOR, STRANGER], ids=["verified", "refused"])
+async def test_what_is_said_of_a_release_names_the_rollout_that_brought_it(bench: Bench, signer: Signer) -> None:
+    made = make_release(signer=signer)
+    made.put_on(bench.bus)
+    wanted = AppDesired(release=made.ref, rollout_id="rollout-7", attempt=3)
+    bench.store.desired.save(signed_desired({"web": wanted}, 1))
+
+    await bench.fetch(made.ref)
+
+    [event] = bench.events()
+    assert (event.rolloutid, event.data["attempt"]) == ("rollout-7", 3)
+
+
+async def test_a_release_that_is_not_desired_any_more_names_no_rollout(bench: Bench) -> None:
+    made, other = make_release(), make_release(version="1.1.0")
+    made.put_on(bench.bus)
+    bench.store.desired.save(signed_desired({"web": AppDesired(release=other.ref, rollout_id="rollout-8")}, 1))
+
+    await bench.fetch(made.ref)
+
+    assert [event.rolloutid for event in bench.events()] == [""]
 
 
 async def test_what_is_not_on_the_bus_yet_is_asked_for_again(bench: Bench) -> None:
