@@ -14,7 +14,7 @@ HEAD = """<!-- written by `python -m deploy.cli_docs`; edit the docstrings in ce
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | failed |
+| 1 | failed, or a question was answered with anything but yes: nothing was changed then |
 | 2 | wrong usage, or bad input: nothing was changed |
 | 3 | refused by central or by the gate: policy, signature, immutable version, conflict |
 | 4 | not found |
@@ -22,10 +22,14 @@ HEAD = """<!-- written by `python -m deploy.cli_docs`; edit the docstrings in ce
 | 6 | not authorised: wrong or revoked token |
 | 7 | the rollout failed (`--wait`) |
 | 8 | the time was over (`--wait`); the rollout goes on |
-| 130 | interrupted |
+| 130 | interrupted with Ctrl-C, also out of `--watch` and `--follow` |
 
 Every command takes `-o json`: one JSON document on standard output (streams: one a line); an error is then one JSON object
-`{"error": {"code", "message", "remedy", "exit_code"}}` on standard error. Notes and progress go to standard error.
+`{"error": {"code", "message", "remedy", "exit_code"}}`, the last line of standard error. Notes and progress go to standard error;
+`-o json` shows no progress. A reader of the output that goes away (`| head`) is no error.
+
+Tables fit the terminal: texts fold at words, and where that does not do the least important columns are left out and `…` ends the heading.
+`COLUMNS` sets another width. A file or a program gets every row on one line, with all columns. `NO_COLOR` takes the colours away.
 
 | environment | meaning |
 |---|---|
@@ -34,7 +38,8 @@ Every command takes `-o json`: one JSON document on standard output (streams: on
 | `MUNBON_URL`, `MUNBON_TOKEN`, `MUNBON_KEY` | override single parts of the context: for CI |
 | `MUNBON_DEBUG` | `1` shows the traceback of an internal error |
 
-Shell completion: `munbon --install-completion`.
+Shell completion of commands and options (bash, zsh, fish): `munbon --install-completion`, or
+`source <(munbon --show-completion bash)`.
 
 """
 

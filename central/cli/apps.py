@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
 from central.cli.arguments import AppArgument, OptionalAppArgument, ReasonOption
 from central.cli.output import Format, OutputOption, age, confirm, labels, note, out, phase, plain, print_json, table
@@ -59,7 +61,9 @@ def resume(
 @app.command(epilog="Example: munbon app remove gate-ui -l site=north")
 def remove(
     app_name: AppArgument,
-    selector: Annotated[str | None, typer.Option("--selector", "-l", help="Only from nodes with these labels; from all without it.")] = None,
+    selector: Annotated[
+        str | None, typer.Option("--selector", "-l", help="Only from nodes with these labels; from all without it.")
+    ] = None,
     reason: ReasonOption = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     output: OutputOption = Format.TABLE,
@@ -81,7 +85,12 @@ def _change(verb: str, app_name: str, selector: str | None, reason: str, output:
 def _show(views: list[AssignmentView], output: Format) -> None:
     if output is Format.JSON:
         print_json(views)
-        return
+    else:
+        out.print(assignments_table(views))
+
+
+def assignments_table(views: Sequence[AssignmentView]) -> RenderableType:
+    """One row an assignment."""
     now = clock.wall()
     rows = [
         (
@@ -91,13 +100,13 @@ def _show(views: list[AssignmentView], output: Format) -> None:
             view.version or "-",
             str(view.attempt),
             str(view.nodes),
-            labels(view.settings),
+            plain(labels(view.settings)),
             age(view.moved_at, now),
             plain(view.moved_by),
         )
         for view in views
     ]
-    out.print(table(_COLUMNS, rows))
+    return table(_COLUMNS, rows)
 
 
 def _state(view: AssignmentView) -> str:

@@ -19,9 +19,10 @@ from central.cli.exits import CliError
 from shared.contracts.api import API_PREFIX, ProblemView
 from shared.contracts.base import Contract
 from shared.contracts.codec import validate
-from shared.errors import Malformed
+from shared.errors import Malformed, UsageError
 
 _TICK_S = 0.5
+_ADDRESS = "write it as http://HOST:PORT or https://HOST"
 ModelT = TypeVar("ModelT", bound=Contract)
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _STREAM_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=45.0)
@@ -35,17 +36,12 @@ class Client:
         self.context = context
         self.last_status = 0
         """HTTP status of the last answer: 201 made something, 200 found it there."""
-        try:
-            self._http = httpx.Client(
-                base_url=context.url.rstrip("/"),
-                headers={"Authorization": f"Bearer {context.token}"},
-                timeout=_TIMEOUT,
-                follow_redirects=False,
-            )
-        except (httpx.InvalidURL, ValueError, UnicodeEncodeError) as error:
-            raise CliError(
-                f"address {context.url!r} or its token is not usable: {error}", exit_code=exits.USAGE, remedy="log in again"
-            ) from error
+        self._http = httpx.Client(
+            base_url=_checked_url(context.url),
+            headers={"Authorization": f"Bearer {_checked_token(context.token)}"},
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -108,10 +104,6 @@ class Client:
             yield
         except httpx.TimeoutException as error:
             raise self._unreachable("does not answer in time") from error
-        except httpx.UnsupportedProtocol as error:
-            raise CliError(
-                f"address {self.context.url!r} is not usable: {error}", exit_code=exits.USAGE, remedy="use http:// or https://"
-            ) from error
         except httpx.TransportError as error:
             raise self._unreachable(f"cannot be reached: {error}") from error
 
@@ -139,6 +131,38 @@ class Client:
         if not isinstance(content, list):
             raise _not_munbon(self.context.url)
         return [validate(item, model, subject=model.__name__) for item in content]
+
+
+def _checked_url(url: str) -> str:
+    """The address without a final slash.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"address {url!r} is not usable: {error}", subject="munbon", remedy=_ADDRESS) from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise UsageError(f"address {url!r} is not usable", subject="munbon", remedy=_ADDRESS)
+    return url.rstrip("/")
+
+
+def _checked_token(token: str) -> str:
+    """The token, which no error message repeats.
+
+    Raises:
+        UsageError: there is none, or it holds what no header may hold.
+    """
+    if not token:
+        raise UsageError("the token is empty", subject="munbon", remedy="run: munbon login URL --token-file FILE, or set MUNBON_TOKEN")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise UsageError(
+            "the token holds spaces, line ends or letters beyond ASCII",
+            subject="munbon",
+            remedy="check that the file holds the token alone",
+        )
+    return token
 
 
 def _read_events(source: EventSource, events: queue.SimpleQueue[tuple[str, Any] | BaseException | None]) -> None:

@@ -48,11 +48,30 @@ class Config:
 
 
 def config_path() -> Path:
-    """`$MUNBON_CONFIG`, else `munbon/config.toml` below the user's configuration folder."""
+    """`$MUNBON_CONFIG`, else `munbon/config.toml` below the user's configuration folder.
+
+    Raises:
+        UsageError: nothing says where the home folder is.
+    """
     if named := os.environ.get(CONFIG_VARIABLE):
         return Path(named)
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "munbon" / "config.toml"
+    if base := os.environ.get("XDG_CONFIG_HOME"):
+        return Path(base) / "munbon" / "config.toml"
+    return home_of("~/.config") / "munbon" / "config.toml"
+
+
+def home_of(path: str) -> Path:
+    """A path of the user, with `~` replaced.
+
+    Raises:
+        UsageError: nothing says where the home folder is.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            f"{path}: nothing says where your home folder is", subject="munbon", remedy=f"set HOME, or {CONFIG_VARIABLE} to a file"
+        ) from error
 
 
 def load_config(path: Path | None = None) -> Config:
@@ -110,7 +129,7 @@ def active_context(name: str = "") -> Context:
     Raises:
         UsageError: none is set up, or `name` is unknown.
     """
-    config = load_config()
+    config = _stored_config()
     wanted = name or os.environ.get("MUNBON_CONTEXT", "") or config.current
     found = config.find(wanted) if wanted else None
     if wanted and found is None:
@@ -126,3 +145,14 @@ def active_context(name: str = "") -> Context:
     if not context.url:
         raise UsageError("not logged in to any central", subject="munbon", remedy="run: munbon login URL --token-file FILE")
     return context
+
+
+def _stored_config() -> Config:
+    """As `load_config`; without a home folder (a service, a CI job) the environment alone has to do."""
+    try:
+        config_path()
+    except UsageError:
+        if not os.environ.get("MUNBON_URL"):
+            raise
+        return Config()
+    return load_config()

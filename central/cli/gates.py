@@ -11,12 +11,14 @@ import typer
 from rich.console import Group, RenderableType
 
 from central.cli import exits
+from central.cli.arguments import GateArgument, SiteArgument
 from central.cli.client import Client
 from central.cli.exits import CliError
-from central.cli.output import Format, OutputOption, age, note, number, out, phase, plain, print_json, table
+from central.cli.output import Format, OutputOption, age, line, note, number, out, phase, plain, print_json, table
 from central.cli.session import clock, connect, signer_of
+from central.cli.tables import Column
 from central.render.yaml_reader import read_documents
-from shared.contracts.api import GatePlanSet, GatePlanView, GateSampleView, GateView
+from shared.contracts.api import GatePlanSet, GatePlanView, GateSampleView, GateView, WhoAmI
 from shared.contracts.base import format_utc
 from shared.contracts.codec import validate
 from shared.contracts.gate_plan import GatePlan
@@ -26,10 +28,26 @@ from shared.signing.dsse import sign_document
 app = typer.Typer(no_args_is_help=True, help="Gates: levels, openings, alarms, plans.")
 plans = typer.Typer(no_args_is_help=True, help="Plans: what the gates of a site should do.")
 app.add_typer(plans, name="plan")
+_COLUMNS = (
+    Column("SITE"),
+    Column("GATE"),
+    Column("NODE", rank=5),
+    Column("PRESENCE", rank=2),
+    Column("LEVEL"),
+    Column("OPENING"),
+    Column("FLOW", rank=4),
+    Column("TARGET", rank=1),
+    Column("MODE"),
+    Column("QUALITY"),
+    Column("PLAN", rank=6),
+    Column("SAMPLED", rank=3),
+    Column("ALARMS", folds=True, least=14),
+)
 _BARS = "▁▂▃▄▅▆▇█"
+_LEAST_BARS, _MOST_BARS = 10, 60
 
 
-@app.command("list")
+@app.command("list", epilog="Example: munbon gate list")
 def list_gates(output: OutputOption = Format.TABLE) -> None:
     """All gates of the fleet."""
     with connect() as client:
@@ -40,10 +58,10 @@ def list_gates(output: OutputOption = Format.TABLE) -> None:
         out.print(gates_table(views))
 
 
-@app.command()
+@app.command(epilog="Examples: munbon gate show north; munbon gate show north g1 -o json")
 def show(
-    site: str,
-    gate: Annotated[str | None, typer.Argument()] = None,
+    site: SiteArgument,
+    gate: GateArgument = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """The gates of a site, and how their levels and openings went lately."""
@@ -65,15 +83,20 @@ def show(
     out.print(Group(gates_table(views), *(_chart(name, items) for name, items in samples.items())))
 
 
-@plans.command("set")
+@plans.command("set", epilog="Examples: munbon gate plan set north --level g1=2.1; munbon gate plan set north --file plan.yaml")
 def set_plan(
-    site: str,
+    site: SiteArgument,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="YAML or JSON: gates (objective, schedule, limits) and valid_from.")
+        Path | None,
+        typer.Option("--file", "-f", metavar="FILE", help="YAML or JSON: gates (objective, schedule, limits) and valid_from."),
     ] = None,
-    level: Annotated[list[str] | None, typer.Option("--level", help="GATE=METRES: hold the upstream level. May be repeated.")] = None,
-    position: Annotated[list[str] | None, typer.Option("--position", help="GATE=PERCENT: hold an opening. May be repeated.")] = None,
-    key: Annotated[Path | None, typer.Option(help="Signing key instead of the context's.")] = None,
+    level: Annotated[
+        list[str] | None, typer.Option("--level", metavar="GATE=METRES", help="Hold the upstream level. May be repeated.")
+    ] = None,
+    position: Annotated[
+        list[str] | None, typer.Option("--position", metavar="GATE=PERCENT", help="Hold an opening. May be repeated.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Signing key instead of the context's.")] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Sign a plan and send it to the site. The gate checks it against its own limits and answers."""
@@ -85,7 +108,7 @@ def set_plan(
     if output is Format.JSON:
         print_json(view)
     else:
-        out.print(_plan_line(view))
+        out.print(line(_plan_line(view)))
     if view.delivery == "refused":
         raise CliError(
             view.reason or "the gate refused the plan",
@@ -98,15 +121,15 @@ def set_plan(
         note("The node is not reachable now: central delivers the plan when it is back.")
 
 
-@plans.command("show")
-def show_plan(site: str, output: OutputOption = Format.TABLE) -> None:
+@plans.command("show", epilog="Example: munbon gate plan show north")
+def show_plan(site: SiteArgument, output: OutputOption = Format.TABLE) -> None:
     """The newest plan that was sent to a site, and what became of it."""
     with connect() as client:
         view = client.get(f"/gates/{site}/plan", GatePlanView)
     if output is Format.JSON:
         print_json(view)
         return
-    out.print(_plan_line(view))
+    out.print(line(_plan_line(view)))
     out.print(json.dumps(view.plan, indent=2, ensure_ascii=False) if view.plan else "", markup=False)
 
 
@@ -122,7 +145,7 @@ def gates_table(views: Sequence[GateView]) -> RenderableType:
             number(view.summary.level_m, " m", 3),
             number(view.summary.opening_pct, " %", 1),
             number(view.summary.flow_m3s, " m3/s"),
-            plain(view.summary.setpoint or "-"),
+            plain(view.summary.setpoint.replace("upstream_level", "level") or "-"),
             plain(view.summary.mode or "-"),
             phase(view.summary.quality or "-"),
             str(view.plan_generation),
@@ -131,12 +154,10 @@ def gates_table(views: Sequence[GateView]) -> RenderableType:
         )
         for view in views
     ]
-    return table(
-        ("SITE", "GATE", "NODE", "PRESENCE", "LEVEL", "OPENING", "FLOW", "TARGET", "MODE", "QUALITY", "PLAN", "SAMPLED", "ALARMS"), rows
-    )
+    return table(_COLUMNS, rows)
 
 
-def sparkline(values: Sequence[float | None], width: int = 60) -> str:
+def sparkline(values: Sequence[float | None], width: int = _MOST_BARS) -> str:
     """The newest `width` values as bars; gaps stay blank."""
     shown = list(values)[-width:]
     known = [value for value in shown if value is not None]
@@ -153,7 +174,8 @@ def _chart(gate: str, samples: Sequence[GateSampleView]) -> RenderableType:
     openings = [item.opening_pct for item in ordered]
     known = [value for value in levels if value is not None]
     bounds = f" {min(known):.3f} to {max(known):.3f} m" if known else " no samples yet"
-    return Group("", f"{gate} level  {sparkline(levels)}{bounds}", f"{gate} opening {sparkline(openings)}")
+    width = max(_LEAST_BARS, min(_MOST_BARS, out.width - len(f"{gate} opening {bounds}")))
+    return Group("", f"{gate} level   {sparkline(levels, width)}{bounds}", f"{gate} opening {sparkline(openings, width)}")
 
 
 def _plan_line(view: GatePlanView) -> str:
@@ -183,7 +205,7 @@ def _plan_content(file: Path | None, levels: list[str], positions: list[str]) ->
 
 
 def _make_plan(client: Client, site: str, content: dict[str, Any]) -> GatePlan:
-    fields = {"kind": "GatePlan", "schema_version": "1.0", "site": site, "author": client.context.name, **content}
+    fields = {"kind": "GatePlan", "schema_version": "1.0", "site": site, "author": client.get("/whoami", WhoAmI).actor, **content}
     fields.setdefault("valid_from", format_utc(clock.wall()))
     if fields.get("orders"):
         fields["critical"] = sorted({*fields.get("critical", []), "orders"})

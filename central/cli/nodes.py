@@ -1,8 +1,10 @@
-"""`munbon node add|label|list|show|remove` and `munbon events`."""
+"""`munbon node add|label|list|show|remove`."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,44 +12,66 @@ import typer
 from rich.console import Group, RenderableType
 
 from central.cli import exits
+from central.cli.arguments import NodeArgument
 from central.cli.exits import CliError
 from central.cli.output import (
     Format,
     OutputOption,
     SelectorOption,
     age,
+    confirm,
     describe_cause,
+    fields,
     labels,
     note,
     out,
     phase,
     plain,
     print_json,
-    print_json_line,
     table,
 )
 from central.cli.session import clock, connect
-from shared.contracts import subjects
-from shared.contracts.api import EventView, NodeAdd, NodeEnrolment, NodeLabels, NodeView
+from central.cli.tables import GLUE, Column
+from shared.contracts.api import NodeAdd, NodeEnrolment, NodeLabels, NodeView
 from shared.contracts.codec import validate
 from shared.durable_file import write_atomic
 from shared.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Nodes: enrol, label, look.")
+_COLUMNS = (
+    Column("NODE"),
+    Column("PRESENCE"),
+    Column("SEEN"),
+    Column("GENERATION", rank=2),
+    Column("APPS", folds=True),
+    Column("LABELS", rank=1, folds=True, least=14),
+)
+_APP_COLUMNS = (
+    Column("APP"),
+    Column("PHASE"),
+    Column("DESIRED"),
+    Column("RUNS"),
+    Column("LAST GOOD", rank=2),
+    Column("SINCE", rank=1),
+    Column("CAUSE", folds=True),
+)
 
 
-@app.command()
+@app.command(epilog="Example: munbon node add pi-north -l site=north -l canal=main --output-dir pi-north")
 def add(
-    node: str,
-    label: Annotated[list[str] | None, typer.Option("--label", "-l", help="KEY=VALUE, for example site=north. May be repeated.")] = None,
-    folder: Annotated[Path | None, typer.Option("--output-dir", "-d", help="Write agent.toml and trust-root.json there.")] = None,
+    node: NodeArgument,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", "-l", metavar="KEY=VALUE", help="For example site=north. May be repeated.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--output-dir", "-d", metavar="FOLDER", help="Write agent.toml and trust-root.json there.")
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="The node exists and has lost its SD card: new credentials, same labels.")
     ] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Enrol a node; its credentials are shown this once."""
-    subjects.check_node_id(node)
+    """Enrol a node. Its credentials are shown this once."""
     body = validate({"node": node, "labels": _pairs(label or [])}, NodeAdd, subject=f"node {node}")
     if folder is not None:
         _check_folder(folder, replace)
@@ -60,7 +84,7 @@ def add(
         return
     out.print(f"Enrolled {view.node} ({labels(view.labels)}){' with new credentials' if view.replaced else ''}.", markup=False)
     if folder is None:
-        note("Its files (this once; the password cannot be shown again):")
+        note("Its agent.toml (this once; the password cannot be shown again). With --output-dir trust-root.json is written too:")
         out.print(agent_toml(view), markup=False)
     else:
         out.print(
@@ -69,14 +93,18 @@ def add(
         )
 
 
-@app.command("label")
+@app.command("label", epilog="Example: munbon node label pi-north site=north canal-")
 def label_node(
-    node: str, pairs: Annotated[list[str], typer.Argument(metavar="KEY=VALUE|KEY-")], output: OutputOption = Format.TABLE
+    node: NodeArgument,
+    pairs: Annotated[list[str], typer.Argument(metavar="KEY=VALUE|KEY-", help="Sets a label, or with a final '-' removes it.")],
+    output: OutputOption = Format.TABLE,
 ) -> None:
     """Set labels (KEY=VALUE) or remove them (KEY-), as kubectl does. Assignments follow at once."""
-    subjects.check_node_id(node)
-    changes: dict[str, str | None] = dict.fromkeys(pair[:-1] for pair in pairs if pair.endswith("-") and "=" not in pair)
-    changes.update(_pairs([pair for pair in pairs if not (pair.endswith("-") and "=" not in pair)]))
+    gone = [pair[:-1] for pair in pairs if pair.endswith("-") and "=" not in pair]
+    changes: dict[str, str | None] = {**_pairs([pair for pair in pairs if not (pair.endswith("-") and "=" not in pair)])}
+    if both := sorted(changes.keys() & set(gone)):
+        raise UsageError(f"label {both[0]!r} cannot be both set and removed", subject="munbon node label", remedy="give it once")
+    changes.update(dict.fromkeys(gone))
     body = validate({"labels": changes}, NodeLabels, subject=f"node {node}")
     with connect() as client:
         view = client.send("PATCH", f"/nodes/{node}/labels", body, NodeView)
@@ -86,7 +114,7 @@ def label_node(
         out.print(f"{view.node}: {labels(view.labels)}", markup=False)
 
 
-@app.command("list")
+@app.command("list", epilog="Example: munbon node list -l 'site in (north,south)'")
 def list_nodes(selector: SelectorOption = "", output: OutputOption = Format.TABLE) -> None:
     """All nodes, or those that the selector matches."""
     with connect() as client:
@@ -97,10 +125,9 @@ def list_nodes(selector: SelectorOption = "", output: OutputOption = Format.TABL
     out.print(nodes_table(views))
 
 
-@app.command()
-def show(node: str, output: OutputOption = Format.TABLE) -> None:
+@app.command(epilog="Example: munbon node show pi-north")
+def show(node: NodeArgument, output: OutputOption = Format.TABLE) -> None:
     """One node: its apps, why they are as they are, and what it last reported."""
-    subjects.check_node_id(node)
     with connect() as client:
         view = client.get(f"/nodes/{node}", NodeView)
     if output is Format.JSON:
@@ -109,48 +136,22 @@ def show(node: str, output: OutputOption = Format.TABLE) -> None:
         out.print(_render(view))
 
 
-@app.command()
-def remove(node: str, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+@app.command(epilog="Example: munbon node remove pi-north --yes")
+def remove(
+    node: NodeArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False, output: OutputOption = Format.TABLE
+) -> None:
     """Forget a node and its credentials. What runs there goes on running."""
-    subjects.check_node_id(node)
     if not yes:
-        typer.confirm(f"Forget {node}? It can no longer connect; what runs there goes on.", abort=True, err=True)
+        confirm(f"Forget {node}? It can no longer connect; what runs there goes on.")
     with connect() as client:
         client.delete(f"/nodes/{node}")
-    out.print(f"Forgot {node}.", markup=False)
+    if output is Format.JSON:
+        print_json({"node": node, "removed": True})
+    else:
+        out.print(f"Forgot {node}.", markup=False)
 
 
-def events(
-    node: str,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come in.")] = False,
-    limit: Annotated[int, typer.Option(help="The newest so many.", min=1, max=10_000)] = 50,
-    output: OutputOption = Format.TABLE,
-) -> None:
-    """What happened on a node, oldest first. With -o json: one event a line."""
-    subjects.check_node_id(node)
-    with connect() as client:
-        views = client.get_list(f"/nodes/{node}/events", EventView, limit=limit, newest="true")
-        for view in views:
-            _print_event(view, output)
-        cursor = views[-1].cursor if views else 0
-        if not views:
-            note(f"No events of {node} yet.")
-        while follow:
-            try:
-                with client.stream(f"/nodes/{node}/events/stream", after=cursor) as stream:
-                    for name, content in stream:
-                        if name == "event":
-                            view = EventView.model_validate(content)
-                            cursor = view.cursor
-                            _print_event(view, output)
-            except CliError as error:
-                if error.exit_code != exits.UNREACHABLE:
-                    raise
-                note(f"{error}; trying again")
-            _wait_a_second()
-
-
-def nodes_table(views: list[NodeView] | tuple[NodeView, ...]) -> RenderableType:
+def nodes_table(views: Sequence[NodeView]) -> RenderableType:
     """One row a node."""
     now = clock.wall()
     rows = [
@@ -159,12 +160,12 @@ def nodes_table(views: list[NodeView] | tuple[NodeView, ...]) -> RenderableType:
             phase(view.presence.value),
             age(view.last_seen, now),
             f"{view.accepted_generation}/{view.desired_generation}" + (" pinned" if view.pinned else ""),
-            " ".join(f"{item.app}@{item.running_version or '-'} {phase(str(item.phase))}" for item in view.apps) or "-",
+            ", ".join(f"{plain(item.app)}@{plain(item.running_version or '-')}{GLUE}{phase(str(item.phase))}" for item in view.apps) or "-",
             labels(view.labels),
         )
         for view in views
     ]
-    return table(("NODE", "PRESENCE", "SEEN", "GENERATION", "APPS", "LABELS"), rows)
+    return table(_COLUMNS, rows)
 
 
 def agent_toml(view: NodeEnrolment) -> str:
@@ -216,27 +217,7 @@ def _render(view: NodeView) -> RenderableType:
         )
         for item in view.apps
     ]
-    return Group(table(("", ""), head), "", table(("APP", "PHASE", "DESIRED", "RUNS", "LAST GOOD", "SINCE", "CAUSE"), rows))
-
-
-def _print_event(view: EventView, output: Format) -> None:
-    if output is Format.JSON:
-        print_json_line(view)
-        return
-    kind = view.type.removeprefix("io.munbon.").rsplit(".v", 1)[0]
-    out.print(
-        f"{view.time.isoformat(timespec='seconds')}  {view.sequence:>6}  {kind:<22} {view.subject:<16} {_summary(view)}", markup=False
-    )
-
-
-def _summary(view: EventView) -> str:
-    data = view.data
-    cause = data.get("cause") if isinstance(data.get("cause"), dict) else {}
-    parts = [str(data.get("version") or data.get("reason") or "")]
-    if cause:
-        shown = [str(cause.get("code", "")), str(cause.get("container", "")), str(cause.get("last_log_line") or cause.get("message") or "")]
-        parts.append(" ".join(part for part in shown if part))
-    return " ".join(part for part in parts if part)
+    return Group(fields(head), "", table(_APP_COLUMNS, rows))
 
 
 def _pairs(items: list[str]) -> dict[str, str]:
@@ -255,16 +236,22 @@ def _check_folder(folder: Path, replace: bool) -> None:
         raise UsageError(f"{', '.join(taken)} exists there and is not overwritten", subject=str(folder), remedy="choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass  # before the node is enrolled: its password is shown only once
     except OSError as error:
-        raise UsageError(f"cannot be made: {error.strerror}", subject=str(folder)) from error
+        raise UsageError(
+            f"cannot be written: {error.strerror}", subject=str(folder), remedy="choose another folder; nothing was changed"
+        ) from error
 
 
 def _write_files(folder: Path, view: NodeEnrolment) -> None:
-    write_atomic(folder / "agent.toml", agent_toml(view).encode(), mode=0o600)
-    write_atomic(folder / "trust-root.json", (json.dumps(view.trust_root, indent=2) + "\n").encode())
-
-
-def _wait_a_second() -> None:
-    import asyncio
-
-    asyncio.run(clock.sleep(1.0))
+    try:
+        write_atomic(folder / "agent.toml", agent_toml(view).encode(), mode=0o600)
+        write_atomic(folder / "trust-root.json", (json.dumps(view.trust_root, indent=2) + "\n").encode())
+    except OSError as error:
+        raise CliError(
+            f"cannot be written: {error.strerror}; {view.node} is enrolled, and its password is lost",
+            exit_code=exits.FAILED,
+            subject=str(folder),
+            remedy=f"run: munbon node add {view.node} --replace --output-dir FOLDER",
+        ) from error

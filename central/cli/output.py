@@ -27,12 +27,16 @@ _NO_FOLDING = 100_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
+class ReaderGone(Exception):
+    """Who read standard output has closed it, as `head` does. No OSError, for typer has an answer of its own to that."""
+
+
 class _Console(Console):
     """As rich's, but a reader that has gone is told to `main`, which knows how to end quietly."""
 
     def on_broken_pipe(self) -> None:
-        """Called from within the handler of a BrokenPipeError."""
-        raise
+        """Called where writing failed."""
+        raise ReaderGone
 
 
 def _console(*, stderr: bool) -> Console:
@@ -72,13 +76,22 @@ def print_json(content: Contract | Sequence[Contract] | dict[str, Any]) -> None:
         plain = content
     else:
         plain = [item.to_json() for item in content]
-    sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+    _write(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
 def print_json_line(content: Contract) -> None:
     """One JSON document a line, for streams."""
-    sys.stdout.write(json.dumps(content.to_json(), ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    _write(json.dumps(content.to_json(), ensure_ascii=False))
+
+
+def _write(text: str) -> None:
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ReaderGone from error
 
 
 def table(columns: Iterable[str | Column], rows: Iterable[Sequence[str]]) -> FittedTable:
@@ -93,7 +106,9 @@ def fields(rows: Iterable[Sequence[str]]) -> FittedTable:
 
 def line(markup: str) -> Text:
     """A line that folds at words where the terminal ends."""
-    return Text.from_markup(markup, overflow="fold")
+    text = Text.from_markup(markup, overflow="fold")
+    text.no_wrap = False  # the consoles leave text alone otherwise
+    return text
 
 
 def phase(text: str) -> str:

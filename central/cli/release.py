@@ -3,42 +3,54 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.status import Status
 
-from central.cli.output import Format, OutputOption, age, err, note, out, plain, print_json, table
+from central.cli.arguments import AppOption, ReleaseArgument, check_app, check_namespace, check_version, split_release
+from central.cli.output import Format, OutputOption, age, err, fields, note, out, plain, print_json, table
 from central.cli.session import clock, connect, signer_of
+from central.cli.tables import Column
 from central.render.bundle import Bundle, BundleOptions, build_bundle, read_provenance
 from central.render.sources import read_source
 from shared.contracts.api import ReleasePublish, ReleaseView
-from shared.contracts.base import APP_PATTERN
 from shared.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Releases: immutable, signed, content-addressed.")
-_SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+_COLUMNS = (
+    Column("APP"),
+    Column("VERSION"),
+    Column("DIGEST", rank=2),
+    Column("OBJECTS", rank=3),
+    Column("READY"),
+    Column("FAILED"),
+    Column("AGE"),
+    Column("BY", rank=1),
+)
 
 
-@app.command()
+@app.command(epilog="Examples: munbon release publish k8s/ --app gate-ui --version 1.2.0 -n canal; with --dry-run nothing is sent")
 def publish(
     path: Annotated[Path, typer.Argument(help="A YAML or JSON file, a folder of them, or a kustomize folder.")],
-    app_name: Annotated[str, typer.Option("--app", help="Name of the app.")],
-    version: Annotated[str, typer.Option("--version", help="SemVer, for example 1.2.0.")],
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="For objects that name none.")] = "default",
-    key: Annotated[Path | None, typer.Option(help="Signing key instead of the context's.")] = None,
+    app_name: Annotated[str, typer.Option("--app", metavar="APP", help="Name of the app.", callback=check_app)],
+    version: Annotated[str, typer.Option("--version", metavar="VERSION", help="SemVer, for example 1.2.0.", callback=check_version)],
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NAME", help="For objects that name none.", callback=check_namespace)
+    ] = "default",
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Signing key instead of the context's.")] = None,
     allow_secrets: Annotated[
         bool, typer.Option("--allow-secrets", help="Let plain Secret objects pass; anyone who reads the release reads them.")
     ] = False,
-    health_deadline_s: Annotated[int | None, typer.Option(help="Seconds until it must be healthy, once its images are there.")] = None,
-    soak_s: Annotated[int | None, typer.Option(help="Seconds it must stay healthy to become last good.")] = None,
+    health_deadline_s: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="Seconds until it must be healthy, once its images are there.")
+    ] = None,
+    soak_s: Annotated[int | None, typer.Option(metavar="SECONDS", help="Seconds it must stay healthy to become last good.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, sign and show; send nothing.")] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Read objects as kubectl does, check them, sign the release and publish it."""
-    _check_names(app_name, version, namespace)
     if not path.exists():
         raise UsageError("there is no such file or folder", subject=str(path), remedy="check the path")
     delivery = {name: value for name, value in (("health_deadline_s", health_deadline_s), ("soak_s", soak_s)) if value is not None}
@@ -73,10 +85,8 @@ def publish(
     out.print(f"Next: munbon rollout start {view.app}@{view.version} --wait", markup=False)
 
 
-@app.command("list")
-def list_releases(
-    app_name: Annotated[str | None, typer.Option("--app", help="Only this app.")] = None, output: OutputOption = Format.TABLE
-) -> None:
+@app.command("list", epilog="Example: munbon release list --app gate-ui")
+def list_releases(app_name: AppOption = None, output: OutputOption = Format.TABLE) -> None:
     """All releases, newest first."""
     with connect() as client:
         views = client.get_list("/releases", ReleaseView, app=app_name)
@@ -97,11 +107,11 @@ def list_releases(
         )
         for view in views
     ]
-    out.print(table(("APP", "VERSION", "DIGEST", "OBJECTS", "READY", "FAILED", "AGE", "BY"), rows))
+    out.print(table(_COLUMNS, rows))
 
 
-@app.command()
-def show(release: Annotated[str, typer.Argument(metavar="APP@VERSION")], output: OutputOption = Format.TABLE) -> None:
+@app.command(epilog="Example: munbon release show gate-ui@1.2.0")
+def show(release: ReleaseArgument, output: OutputOption = Format.TABLE) -> None:
     """One release in full."""
     name, version = split_release(release)
     with connect() as client:
@@ -119,35 +129,11 @@ def show(release: Annotated[str, typer.Argument(metavar="APP@VERSION")], output:
         ("Objects", f"{view.objects_count} in namespace {view.namespace}, {view.blob_size_bytes} bytes packed"),
         ("Images", plain(", ".join(view.images) or "-")),
         ("Signed by", plain(", ".join(keyid[:12] for keyid in view.signed_by))),
-        ("Published", plain(f"{view.published_at.isoformat()} by {view.published_by}")),
+        ("Published", plain(f"{view.published_at:%Y-%m-%dT%H:%M:%SZ} by {view.published_by}")),
         ("Commit", plain(f"{provenance.get('commit') or '-'} {provenance.get('author') or ''}")),
         ("Nodes", f"{view.nodes_ready} ready, {view.nodes_failed} failed"),
     ]
-    out.print(table(("", ""), rows))
-
-
-def split_release(text: str) -> tuple[str, str]:
-    """App and version of `APP@VERSION`.
-
-    Raises:
-        UsageError: it is no such pair.
-    """
-    name, at, version = text.partition("@")
-    if not at or not re.fullmatch(APP_PATTERN.strip("^$"), name) or not _SEMVER.fullmatch(version):
-        raise UsageError(f"{text!r} is no APP@VERSION", subject="munbon", remedy="for example gate-ui@1.2.0")
-    return name, version
-
-
-def _check_names(app_name: str, version: str, namespace: str) -> None:
-    for what, value in (("app", app_name), ("namespace", namespace)):
-        if not re.fullmatch(APP_PATTERN.strip("^$"), value):
-            raise UsageError(
-                f"{what} name {value!r} is not allowed",
-                subject="munbon",
-                remedy="use a-z, 0-9 and '-', at most 63, starting with a letter or digit",
-            )
-    if not _SEMVER.fullmatch(version):
-        raise UsageError(f"version {version!r} is no SemVer", subject="munbon", remedy="use MAJOR.MINOR.PATCH, for example 1.2.0")
+    out.print(fields(rows))
 
 
 def _tell(bundle: Bundle) -> None:

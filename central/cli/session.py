@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from central.cli.client import Client
-from central.cli.config import active_context
+from central.cli.config import active_context, home_of
 from shared.clock import SystemClock
 from shared.errors import UsageError
 from shared.signing.keys import Signer, load_signer
@@ -41,4 +42,9 @@ def signer_of(client: Client, key: Path | None) -> Signer:
             subject="munbon",
             remedy="give --key FILE, or log in again with --key; make one with: openssl genpkey -algorithm ed25519",
         )
-    return load_signer(Path(path).expanduser())
+    return load_signer(home_of(path))
+
+
+def wait_a_second() -> None:
+    """Before a stream that broke is opened again."""
+    asyncio.run(clock.sleep(1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -9,77 +10,80 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 
 from central.cli import exits
+from central.cli.apps import assignments_table
+from central.cli.client import Client
 from central.cli.exits import CliError
 from central.cli.gates import gates_table
 from central.cli.nodes import nodes_table
-from central.cli.output import Format, OutputOption, note, out, phase, plain, print_json, print_json_line, table
-from central.cli.session import clock, connect
-from shared.contracts.api import FleetStatus
+from central.cli.output import Format, OutputOption, line, note, out, phase, plain, print_json, print_json_line, table
+from central.cli.session import connect, wait_a_second
+from central.cli.tables import Column
+from shared.contracts.api import FleetStatus, NodeView, Presence
+from shared.contracts.status import AppPhase
 
 
 def status(
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Stay, and show changes as they come. With -o json: one document a line.")
+        bool, typer.Option("--watch", "-w", help="Stay, and show changes as they come, until Ctrl-C. With -o json: one document a line.")
     ] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """The fleet at a glance: apps, rollouts, nodes, gates."""
+    """The fleet at a glance: apps, rollouts, gates, nodes."""
     with connect() as client:
         view = client.get("/status", FleetStatus)
-        if not watch:
-            if output is Format.JSON:
-                print_json(view)
-            else:
-                out.print(render(view))
-            return
-        with Live(render(view), console=out, refresh_per_second=4, auto_refresh=output is Format.TABLE, screen=False) as screen:
-            while True:
-                try:
-                    with client.stream("/status/stream") as events:
-                        for name, content in events:
-                            if name == "status":
-                                view = FleetStatus.model_validate(content)
-                                if output is Format.JSON:
-                                    print_json_line(view)
-                                else:
-                                    screen.update(render(view))
-                except CliError as error:
-                    if error.exit_code != exits.UNREACHABLE:
-                        raise
-                    note(f"{error}; trying again")
-                _wait_a_second()
+        if watch and output is Format.JSON:
+            _watch(client, print_json_line)
+        elif watch and not out.is_terminal:
+            _watch(client, lambda newest: out.print(Group(line(f"[bold]{newest.at:%Y-%m-%dT%H:%M:%SZ}[/]"), render(newest), "")))
+        elif watch:
+            with Live(render(view, trouble_first=True), console=out, refresh_per_second=4) as screen:
+                _watch(client, lambda newest: screen.update(render(newest, trouble_first=True)))
+        elif output is Format.JSON:
+            print_json(view)
+        else:
+            out.print(render(view))
 
 
-def render(view: FleetStatus) -> RenderableType:
-    """All of it, for a terminal."""
+def _watch(client: Client, show: Callable[[FleetStatus], None]) -> None:
+    while True:
+        try:
+            with client.stream("/status/stream") as events:
+                for name, content in events:
+                    if name == "status":
+                        show(FleetStatus.model_validate(content))
+        except CliError as error:
+            if error.exit_code != exits.UNREACHABLE:
+                raise
+            note(f"{error}; trying again")
+        wait_a_second()
+
+
+def render(view: FleetStatus, *, trouble_first: bool = False) -> RenderableType:
+    """All of it, for a terminal; with `trouble_first` nodes that are not well come first, for the screen may be short."""
     parts: list[RenderableType] = [
-        f"{view.nodes_online}/{view.nodes_total} nodes online, {view.events_stored} events stored, {view.sequence_gaps} gaps, "
-        f"{view.events_quarantined} quarantined; central {view.central_version}"
+        line(
+            f"{view.nodes_online}/{view.nodes_total} nodes online, {view.events_stored} events stored, {view.sequence_gaps} gaps, "
+            f"{view.events_quarantined} quarantined; central {plain(view.central_version)}"
+        )
     ]
     if view.restored:
-        parts.append("[yellow]Central was restored from an older database copy: nodes keep what they had until you move an app.[/]")
-    parts += [f"[yellow]{plain(message)}[/]" for message in view.messages]
+        parts.append(line("[yellow]Central was restored from an older database copy: nodes keep what they had until you move an app.[/]"))
+    parts += [line(f"[yellow]{plain(message)}[/]") for message in view.messages]
     if view.assignments:
-        rows = [
-            (item.app, plain(item.selector or "(all)"), item.version or "-", phase(item.state), str(item.nodes))
-            for item in view.assignments
-        ]
-        parts += ["", table(("APP", "SELECTOR", "VERSION", "STATE", "NODES"), rows)]
+        parts += ["", assignments_table(view.assignments)]
     running = [item for item in view.rollouts if item.finished_at is None]
     if running:
         rows = [
             (item.rollout_id, f"{item.app}@{item.version}", phase(item.phase.value), f"{item.ready}/{item.total}", plain(item.message))
             for item in running
         ]
-        parts += ["", table(("ROLLOUT", "RELEASE", "PHASE", "READY", "MESSAGE"), rows)]
-    if view.nodes:
-        parts += ["", nodes_table(view.nodes)]
+        parts += ["", table(("ROLLOUT", "RELEASE", "PHASE", "READY", Column("MESSAGE", folds=True)), rows)]
     if view.gates:
         parts += ["", gates_table(view.gates)]
+    if view.nodes:
+        parts += ["", nodes_table(sorted(view.nodes, key=_is_well) if trouble_first else view.nodes)]
     return Group(*parts)
 
 
-def _wait_a_second() -> None:
-    import asyncio
-
-    asyncio.run(clock.sleep(1.0))
+def _is_well(node: NodeView) -> bool:
+    return node.presence is Presence.ONLINE and all(item.phase == AppPhase.READY for item in node.apps)

@@ -77,6 +77,7 @@ def test_wrong_words_are_one_line_and_an_exit_code(words: list[str], code: int, 
 
 def test_a_central_that_is_not_there_is_told_with_its_address(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("MUNBON_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("MUNBON_TOKEN", "t")
     assert run(["status", "-o", "json"]) == exits.UNREACHABLE
     error = json.loads(capsys.readouterr().err)["error"]
     assert error["exit_code"] == exits.UNREACHABLE
