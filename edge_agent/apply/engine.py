@@ -17,7 +17,7 @@ from edge_agent.assess.render import assess_render
 from edge_agent.kube.client import KubeClient
 from edge_agent.kube.errors import KubeError
 from edge_agent.model import Assessment, ConvergeResult, DriftHint, InventoryEntry, InventoryPort, PruneResult, Render, Verdict
-from edge_agent.observe.drift import DriftWatch
+from edge_agent.observe.drift import DriftWatch, WatchedInventory
 from edge_agent.observe.snapshot import observe
 from edge_agent.observe.targets import Target, refs_of, resolve_targets
 from shared.clock import Clock
@@ -35,7 +35,7 @@ class ApplyEngine:
 
     def __init__(self, kube: KubeClient, inventory: InventoryPort, clock: Clock) -> None:
         self._kube = kube
-        self._inventory = inventory
+        self._inventory = WatchedInventory(inventory)
         self._clock = clock
         self._writer = Writer(kube, clock)
         self._memory = Memory()
@@ -113,11 +113,7 @@ class ApplyEngine:
 
     async def watch_changes(self, apps: Sequence[str]) -> AsyncGenerator[DriftHint, None]:
         """Hints that objects of these apps changed, and not by us; ends only by cancellation (or `aclose`)."""
-
-        def load_entries() -> list[InventoryEntry]:
-            return [entry for app in apps for entry in self._inventory.load(app)]
-
-        async with aclosing(DriftWatch(self._kube, apps, load_entries, self._memory.is_own_write).hints()) as hints:
+        async with aclosing(DriftWatch(self._kube, apps, self._inventory, self._memory.is_own_write).hints()) as hints:
             async for hint in hints:
                 yield hint
 
