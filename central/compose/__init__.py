@@ -6,7 +6,7 @@ May import: `central.model`, `shared.contracts`, `shared.errors`, the standard l
 Never: reads a clock or a store, signs, or publishes.
 """
 
-from central.compose.desired import compose_desired
+from central.compose.desired import compose_desired, compose_nodes
 from central.compose.order import RestoreVerdict, believable, detect_restore, may_issue, next_order
 from central.compose.pins import apps_acted_on, decide_pins, is_about, newest_said
 from central.compose.selector import Selector, normalise_selector, parse_selector
@@ -17,6 +17,7 @@ __all__ = [
     "apps_acted_on",
     "believable",
     "compose_desired",
+    "compose_nodes",
     "decide_pins",
     "detect_restore",
     "is_about",

@@ -1,7 +1,9 @@
-"""What one node should run."""
+"""What each node should run."""
 
 from __future__ import annotations
 
+import functools
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from central.compose.selector import parse_selector
@@ -17,7 +19,18 @@ def compose_desired(
     releases: Mapping[str, ReleaseRecord],
     pauses: Iterable[PauseRecord] = (),
 ) -> dict[str, AppDesired]:
-    """Apps of one node, by name.
+    """Apps of one node, by name; as `compose_nodes`."""
+    return compose_nodes({node: labels}, assignments, pins, releases, pauses)[node]
+
+
+def compose_nodes(
+    labels_by_node: Mapping[str, Mapping[str, str]],
+    assignments: Iterable[AssignmentRecord],
+    pins: Iterable[PinRecord],
+    releases: Mapping[str, ReleaseRecord],
+    pauses: Iterable[PauseRecord] = (),
+) -> dict[str, dict[str, AppDesired]]:
+    """Apps of each node, by node and by app.
 
     For each app the matching assignment that was moved last wins; a pause on top keeps what runs; a pin goes before
     both. An assignment whose release is unknown here is passed over, for a node must not lose an app by central's doubt.
@@ -25,18 +38,32 @@ def compose_desired(
     Raises:
         UsageError: a stored selector cannot be parsed.
     """
-    winners: dict[str, AssignmentRecord] = {}
-    for assignment in assignments:
-        standing = winners.get(assignment.app)
-        known = assignment.state is AppState.ABSENT or assignment.release_digest in releases
-        if known and (standing is None or assignment.move > standing.move) and parse_selector(assignment.selector).matches(labels):
-            winners[assignment.app] = assignment
-    paused = {pause.app for pause in pauses if parse_selector(pause.selector).matches(labels)}
-    composed = {app: _app_desired(winner, releases, paused=app in paused) for app, winner in winners.items()}
+    # the last that matches wins, so the newest goes last
+    standing = sorted((item for item in assignments if _is_known(item, releases)), key=lambda item: item.move)
+    selected = [(item, parse_selector(item.selector)) for item in standing]
+    laid = [(pause.app, parse_selector(pause.selector)) for pause in pauses]
+    pinned: dict[str, list[PinRecord]] = defaultdict(list)
     for pin in pins:
-        if pin.node == node:
-            _put_pin(composed, pin)
-    return dict(sorted(composed.items()))
+        pinned[pin.node].append(pin)
+
+    @functools.cache
+    def said(index: int, *, paused: bool) -> AppDesired:
+        # the same for every node: made once
+        return _app_desired(standing[index], releases, paused=paused)
+
+    composed = {}
+    for node, labels in labels_by_node.items():
+        winners = {item.app: index for index, (item, selector) in enumerate(selected) if selector.matches(labels)}
+        paused = {app for app, selector in laid if selector.matches(labels)}
+        apps = {app: said(index, paused=app in paused) for app, index in winners.items()}
+        for pin in pinned.get(node, ()):
+            _put_pin(apps, pin)
+        composed[node] = dict(sorted(apps.items()))
+    return composed
+
+
+def _is_known(assignment: AssignmentRecord, releases: Mapping[str, ReleaseRecord]) -> bool:
+    return assignment.state is AppState.ABSENT or assignment.release_digest in releases
 
 
 def _app_desired(assignment: AssignmentRecord, releases: Mapping[str, ReleaseRecord], *, paused: bool) -> AppDesired:

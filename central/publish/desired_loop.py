@@ -10,7 +10,7 @@ from central.publish.issuing import Issuance, issue_all
 from central.publish.plan import Held, plan_deletes, plan_puts
 from central.publish.ports import BusSource, PublishBus
 from central.store import desired
-from central.store.database import Database, Transaction
+from central.store.database import Database
 from central.store.feed import ChangeFeed, Subscription
 from shared.clock import Clock
 from shared.contracts.desired import AppDesired, Desired
@@ -167,7 +167,7 @@ class DesiredLoop:
             return
         outcomes = await bus.put_many_desired(bodies)
         revisions = {node: outcome for node, outcome in outcomes.items() if isinstance(outcome, int)}
-        await self._database.run(lambda tx: _mark_put(tx, found.issued, revisions))
+        await self._database.run(lambda tx: desired.mark_put(tx, found.issued.values(), revisions))
         self._in_bucket |= revisions.keys()
         _log.info("desired published", nodes=len(revisions), failed=len(outcomes) - len(revisions))
         for node in revisions:
@@ -185,8 +185,3 @@ class DesiredLoop:
 
 def _names_any(document: IssuedDesired, releases: Mapping[str, object]) -> bool:
     return any(ref.release_digest in releases for ref in release_refs(document))
-
-
-def _mark_put(tx: Transaction, issued: Mapping[str, IssuedDesired], revisions: Mapping[str, int]) -> None:
-    for node, revision in revisions.items():
-        desired.mark_put(tx, node, issued[node].order, revision)

@@ -53,8 +53,7 @@ def issue_all(
     composed = desired.compose_fleet(tx)
     orders = plan_issues(identity.epoch, composed, issued, highest, silent | life.unheard_nodes(tx))
     fresh = {node: sign_desired(signer, node, order, composed[node], now) for node, order in orders.items()}
-    for document in fresh.values():
-        desired.save_issued(tx, document)
+    desired.save_issued(tx, *fresh.values())
     return Issuance(
         issued={**issued, **fresh},
         silent=silent,

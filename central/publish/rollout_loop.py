@@ -40,7 +40,7 @@ class RolloutLoop:
         Raises:
             StoreUnavailable: the database's word; a repeat is safe.
         """
-        if not await self._database.read(rollouts.list_running):
+        if not await self._database.read(rollouts.has_running):
             return False
         now = self._clock.wall()
         changed = await self._database.run(lambda tx: rollouts.advance_running(tx, now))

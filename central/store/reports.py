@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Text, select, type_coerce
 
 from central.fleet import is_newer_report, verdicts_of_status
 from central.model import NodeReport
@@ -15,6 +16,8 @@ from central.store.database import Transaction
 from shared.contracts.status import NodeStatus
 
 _TABLE = tables.reports
+# as text: most reports are the ones of a second ago, which are then not read again
+_COLUMNS = (_TABLE.c.node, type_coerce(_TABLE.c.status, Text).label("status"), _TABLE.c.received_at)
 
 
 def save_reports(tx: Transaction, statuses: Iterable[NodeStatus], received_at: datetime) -> tuple[NodeReport, ...]:
@@ -45,7 +48,7 @@ def get_report(tx: Transaction, node: str) -> NodeReport | None:
 
 def list_reports(tx: Transaction) -> dict[str, NodeReport]:
     """Newest report of each node that has sent one."""
-    return {row.node: _record(row) for row in tx.execute(select(_TABLE).order_by(_TABLE.c.node))}
+    return {row.node: _record(row) for row in tx.execute(select(*_COLUMNS).order_by(_TABLE.c.node))}
 
 
 def received_times(tx: Transaction) -> dict[str, datetime]:
@@ -59,8 +62,13 @@ def delete_report(tx: Transaction, node: str) -> None:
 
 
 def _reports_of(tx: Transaction, names: set[str]) -> dict[str, NodeReport]:
-    return {row.node: _record(row) for row in tx.execute(select(_TABLE).where(_TABLE.c.node.in_(names)))}
+    return {row.node: _record(row) for row in tx.execute(select(*_COLUMNS).where(_TABLE.c.node.in_(names)))}
+
+
+@functools.lru_cache(maxsize=8192)
+def _read_status(text: str) -> NodeStatus:
+    return NodeStatus.model_validate_json(text)
 
 
 def _record(row: Any) -> NodeReport:
-    return NodeReport(row.node, NodeStatus.model_validate(row.status), row.received_at)
+    return NodeReport(row.node, _read_status(row.status), row.received_at)

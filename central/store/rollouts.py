@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -72,6 +72,11 @@ def list_running(tx: Transaction) -> tuple[RolloutRecord, ...]:
     return _load(tx, select(_TABLE).where(_TABLE.c.phase == RolloutPhase.RUNNING.value).order_by(_TABLE.c.number))
 
 
+def has_running(tx: Transaction) -> bool:
+    """Whether any rollout is not finished."""
+    return tx.execute(select(_TABLE.c.number).where(_TABLE.c.phase == RolloutPhase.RUNNING.value).limit(1)).first() is not None
+
+
 def list_moves(tx: Transaction, app: str, selector: str) -> tuple[RolloutRecord, ...]:
     """All rollouts of one assignment without their nodes, the oldest first."""
     query = select(_TABLE).where(_TABLE.c.app == app, _TABLE.c.selector == selector).order_by(_TABLE.c.number)
@@ -93,7 +98,7 @@ def advance_running(tx: Transaction, now: datetime) -> tuple[RolloutRecord, ...]
     running = list_running(tx)
     if not running:
         return ()
-    known = _Fleet.load(tx)
+    known = _Fleet.load(tx, {rollout.app for rollout in running})
     changed = []
     for rollout in running:
         decisions = advance(rollout, known.of(tx, rollout, now), now)
@@ -104,7 +109,7 @@ def advance_running(tx: Transaction, now: datetime) -> tuple[RolloutRecord, ...]
 
 def load_fleet(tx: Transaction, rollout: RolloutRecord, now: datetime) -> RolloutFleet:
     """What is known for one rollout: the nodes that its assignment steers, and who moved the assignment last."""
-    return _Fleet.load(tx).of(tx, rollout, now)
+    return _Fleet.load(tx, {rollout.app}).of(tx, rollout, now)
 
 
 def apply_decisions(tx: Transaction, rollout: RolloutRecord, decisions: Sequence[Decision]) -> RolloutRecord:
@@ -119,7 +124,18 @@ def apply_decisions(tx: Transaction, rollout: RolloutRecord, decisions: Sequence
         elif isinstance(item, Finish):
             ending = {"phase": item.phase.value, "message": item.reason, "finished_at": item.at}
             tx.execute(_TABLE.update().where(_TABLE.c.rollout_id == rollout.rollout_id).values(**ending))
-    return get_rollout(tx, rollout.rollout_id)
+    [row] = tx.execute(select(_TABLE).where(_TABLE.c.rollout_id == rollout.rollout_id)).all()
+    return _record(row, _nodes_after(rollout, decisions))
+
+
+def _nodes_after(rollout: RolloutRecord, decisions: Sequence[Decision]) -> tuple[RolloutNodeRecord, ...]:
+    known = {record.node: record for record in rollout.nodes}
+    for item in decisions:
+        if isinstance(item, SetNode):
+            known[item.record.node] = item.record
+        elif isinstance(item, DropNode):
+            known.pop(item.node, None)
+    return tuple(record for _, record in sorted(known.items()))
 
 
 class _Fleet:
@@ -135,8 +151,10 @@ class _Fleet:
         self._nodes, self._reports, self._composed, self._listening_since = nodes, reports, composed, listening_since
 
     @classmethod
-    def load(cls, tx: Transaction) -> _Fleet:
-        return cls(nodes.list_nodes(tx), reports.list_reports(tx), desired.compose_fleet(tx), meta.listening_since(tx))
+    def load(cls, tx: Transaction, apps: Collection[str]) -> _Fleet:
+        """All that concerns these apps."""
+        records = nodes.list_nodes(tx)
+        return cls(records, reports.list_reports(tx), desired.compose_for(tx, records, apps), meta.listening_since(tx))
 
     def of(self, tx: Transaction, rollout: RolloutRecord, now: datetime) -> RolloutFleet:
         standing = assignments.find_assignment(tx, rollout.app, rollout.selector)

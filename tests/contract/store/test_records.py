@@ -1,5 +1,6 @@
 """Nodes, releases, issued Desired, gate plans, tokens, audit: what goes in comes out, and rules hold."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -80,11 +81,20 @@ async def test_an_issued_desired_comes_back_and_is_marked_when_the_bus_took_it(d
     await database.run(lambda tx: enrol(tx, "pi-1"))
     await database.run(lambda tx: desired.save_issued(tx, issued))
     assert await database.read(desired.list_issued) == {"pi-1": issued}
-    assert await database.run(lambda tx: desired.mark_put(tx, "pi-1", (1, 1), 42))
-    assert not await database.run(lambda tx: desired.mark_put(tx, "pi-1", (1, 2), 43))
+    await database.run(lambda tx: desired.mark_put(tx, [issued], {"pi-1": 42, "pi-2": 1}))
+    await database.run(lambda tx: desired.mark_put(tx, [replace(issued, generation=2)], {"pi-1": 43}))
     stored = await database.read(lambda tx: desired.get_issued(tx, "pi-1"))
     assert stored is not None
-    assert stored.kv_revision == 42
+    assert stored.kv_revision == 42, "what was replaced meanwhile is not on the bus"
+
+
+async def test_documents_are_kept_together_or_not_at_all(database: Database) -> None:
+    await database.run(lambda tx: enrol(tx, "pi-1", "pi-2"))
+    await database.run(lambda tx: desired.save_issued(tx, IssuedDesired("pi-2", 1, 7, {}, b"x", NOW)))
+    batch = [IssuedDesired("pi-1", 1, 1, {}, b"x", NOW), IssuedDesired("pi-2", 1, 7, {}, b"x", NOW)]
+    with pytest.raises(Conflict, match="desired of pi-2"):
+        await database.run(lambda tx: desired.save_issued(tx, *batch))
+    assert await database.read(desired.highest_orders) == {"pi-2": (1, 7)}
 
 
 async def test_a_version_is_immutable_and_the_same_content_again_is_no_error(database: Database) -> None:

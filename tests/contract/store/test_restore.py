@@ -197,7 +197,7 @@ async def test_a_second_restore_is_noticed_as_one(database: Database) -> None:
 async def test_after_the_bus_lost_everything_nothing_new_is_said_to_a_node_until_it_spoke(database: Database) -> None:
     """Bus and database may both be older: only the node knows what it was told last."""
     await database.run(old_copy)
-    await database.run(lambda tx: desired.mark_put(tx, "pi-north", (1, 3), 7))
+    await database.run(lambda tx: mark_put(tx, "pi-north", 7))
     await database.run(life.begin_life)
     await database.run(lambda tx: life.note_bucket(tx, is_empty=True, at=later(1)))
     assert await database.read(life.unheard_nodes) == {"pi-north", "pi-south"}
@@ -213,7 +213,7 @@ async def test_an_empty_bus_is_no_loss_at_first_nor_while_central_runs(database:
     await database.run(life.begin_life)
     await database.run(lambda tx: life.note_bucket(tx, is_empty=True, at=later(1)))
     assert await database.read(life.unheard_nodes) == frozenset(), "nothing was ever put there"
-    await database.run(lambda tx: desired.mark_put(tx, "pi-north", (1, 3), 7))
+    await database.run(lambda tx: mark_put(tx, "pi-north", 7))
     await database.run(lambda tx: life.note_bucket(tx, is_empty=True, at=later(2)))
     assert await database.read(life.unheard_nodes) == frozenset(), "this life has seen it before"
 
@@ -229,3 +229,7 @@ async def test_a_release_tried_before_the_restore_is_tried_anew_with_a_higher_at
     await database.run(lambda tx: restore.check_restore(tx, kv, later(1)))
     await database.run(start("r2", version="1.1.0"))
     assert (await database.read(lambda tx: assignments.list_assignments(tx, "web")))[-1].attempt == 4
+
+
+def mark_put(tx: Transaction, node: str, revision: int) -> None:
+    desired.mark_put(tx, desired.list_issued(tx).values(), {node: revision})
