@@ -99,7 +99,7 @@ async def _stay(console: Console, world: World) -> None:
         "  munbon rollback gate-ui --wait",
         f"  munbon-gate status --config {north.gate.config_file if north.gate else ''}",
         f"  munbon-agent status --config {north.agent.config_file}",
-        f"  kubectl --kubeconfig {north.cluster.kubeconfig} get all",
+        f"  kubectl --kubeconfig {north.cluster.kubeconfig} get deployments,pods,services",
         f"Logs: {world.folder}",
     ]
     console.print("\n".join(lines), markup=False)
