@@ -95,6 +95,10 @@ def run(arguments: list[str] | None = None) -> int:
         return _complain(str(error), exits.USAGE, words, error.code, error.remedy)
     except MunbonError as error:
         return _complain(str(error), error.exit_code, words, getattr(error, "code", ""), error.remedy)
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return exits.OK  # typer's own way to end when nobody reads its help
     except (ReaderGone, BrokenPipeError):
         _drop_output()  # the reader (head, less) has gone: not our error
         return exits.OK

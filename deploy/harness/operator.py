@@ -50,13 +50,13 @@ class Operator:
         secrets = ["--token-file", str(central.token_file), "--key", str(central.operator_key_file)]
         await self.run("login", central.url, *secrets, "--name", name)
 
-    async def try_run(self, *words: str, timeout_s: float = 120.0) -> Outcome:
-        """One command, however it ends."""
+    async def try_run(self, *words: str, timeout_s: float = 120.0, stdin: bytes = b"") -> Outcome:
+        """One command, however it ends; `stdin` answers its questions."""
         self.folder.mkdir(parents=True, exist_ok=True)
         environment = {name: value for name, value in self.environment.items() if value}
         clear = [name for name, value in self.environment.items() if not value]
         command = ["env", *(f"--unset={name}" for name in clear), *program("munbon"), *words] if clear else [*program("munbon"), *words]
-        code, output, errors = await run_program(command, timeout_s=timeout_s, environment=environment)
+        code, output, errors = await run_program(command, timeout_s=timeout_s, environment=environment, stdin=stdin)
         return Outcome(" ".join(("munbon", *words)), code, output, errors)
 
     async def run(self, *words: str, timeout_s: float = 120.0) -> Outcome:
