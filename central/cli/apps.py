@@ -14,7 +14,7 @@ from central.cli.session import clock, connect
 from central.cli.tables import Column
 from shared.contracts.api import AppChange, AssignmentView
 
-app = typer.Typer(no_args_is_help=True, help="Apps: what stands where, pause, resume, remove.")
+app = typer.Typer(no_args_is_help=True, help="Apps: what stands where, pause, resume, remove.", epilog="Example: munbon app pause gate-ui")
 _COLUMNS = (
     Column("APP"),
     Column("SELECTOR", folds=True, least=14),

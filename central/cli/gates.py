@@ -25,8 +25,10 @@ from shared.contracts.gate_plan import GatePlan
 from shared.errors import UsageError
 from shared.signing.dsse import sign_document
 
-app = typer.Typer(no_args_is_help=True, help="Gates: levels, openings, alarms, plans.")
-plans = typer.Typer(no_args_is_help=True, help="Plans: what the gates of a site should do.")
+app = typer.Typer(no_args_is_help=True, help="Gates: levels, openings, alarms, plans.", epilog="Example: munbon gate show north")
+plans = typer.Typer(
+    no_args_is_help=True, help="Plans: what the gates of a site should do.", epilog="Example: munbon gate plan set north --level g1=2.1"
+)
 app.add_typer(plans, name="plan")
 _COLUMNS = (
     Column("SITE"),
@@ -58,7 +60,7 @@ def list_gates(output: OutputOption = Format.TABLE) -> None:
         out.print(gates_table(views))
 
 
-@app.command(epilog="Examples: munbon gate show north; munbon gate show north g1 -o json")
+@app.command(epilog="Example: munbon gate show north\n\nExample: munbon gate show north g1 -o json")
 def show(
     site: SiteArgument,
     gate: GateArgument = None,
@@ -83,7 +85,7 @@ def show(
     out.print(Group(gates_table(views), *(_chart(name, items) for name, items in samples.items())))
 
 
-@plans.command("set", epilog="Examples: munbon gate plan set north --level g1=2.1; munbon gate plan set north --file plan.yaml")
+@plans.command("set", epilog="Example: munbon gate plan set north --level g1=2.1\n\nExample: munbon gate plan set north --file plan.yaml")
 def set_plan(
     site: SiteArgument,
     file: Annotated[

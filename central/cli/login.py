@@ -17,7 +17,9 @@ from shared.errors import UsageError
 from shared.signing.keys import load_signer
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the context.")]
-contexts = typer.Typer(no_args_is_help=True, help="Contexts: which central this command speaks to.")
+contexts = typer.Typer(
+    no_args_is_help=True, help="Contexts: which central this command speaks to.", epilog="Example: munbon context use field-office"
+)
 
 
 def login(
@@ -59,7 +61,7 @@ def list_contexts(output: OutputOption = Format.TABLE) -> None:
     out.print(table(("CURRENT", "NAME", "URL", Column("KEY", rank=1)), lines))
 
 
-@contexts.command("use", epilog="Example: munbon context use field-office; for one command: munbon --context field-office status")
+@contexts.command("use", epilog="Example: munbon context use field-office\n\nExample: munbon --context field-office status")
 def use_context(name: NameArgument, output: OutputOption = Format.TABLE) -> None:
     """Make a context the current one."""
     stored = _known(name)

@@ -20,9 +20,11 @@ from shared.errors import ContractError, MunbonError
 
 HELP = """Munbon delivers signed releases to K3s nodes at canal gates, and shows the gates.
 
-First: munbon login http://central:7480 --token-file token --key operator.key
-Then for example: munbon release publish gate-ui.yaml --app gate-ui --version 1.0.0
-and: munbon rollout start gate-ui@1.0.0 --selector canal=main --wait
+Example: munbon login http://central:7480 --token-file token --key op.key
+
+Example: munbon release publish ui.yaml --app gate-ui --version 1.0.0
+
+Example: munbon rollout start gate-ui@1.0.0 -l canal=main --wait
 
 Exit codes: 0 ok, 1 failed or declined, 2 wrong usage or bad input, 3 refused by central, 4 not found, 5 central unreachable,
 6 not authorised, 7 rollout failed (--wait), 8 timed out (--wait), 130 interrupted.
@@ -40,11 +42,11 @@ app.command("login", epilog="Example: munbon login http://central:7480 --token-f
 app.add_typer(login.contexts, name="context")
 app.add_typer(release.app, name="release")
 app.add_typer(rollout.app, name="rollout")
-app.command("rollback", epilog="Examples: munbon rollback gate-ui --wait; munbon rollback gate-ui --to 1.0.0")(rollout.rollback)
+app.command("rollback", epilog="Example: munbon rollback gate-ui --wait\n\nExample: munbon rollback gate-ui --to 1.0.0")(rollout.rollback)
 app.add_typer(apps.app, name="app")
 app.add_typer(nodes.app, name="node")
-app.command("status", epilog="Examples: munbon status; munbon status --watch; munbon status -o json")(status.status)
-app.command("events", epilog="Examples: munbon events pi-north --follow; munbon events pi-north --type ReleaseFailed -o json")(
+app.command("status", epilog="Example: munbon status\n\nExample: munbon status --watch\n\nExample: munbon status -o json")(status.status)
+app.command("events", epilog="Example: munbon events pi-north --follow\n\nExample: munbon events pi-north --type ReleaseFailed -o json")(
     events.events
 )
 app.add_typer(gates.app, name="gate")

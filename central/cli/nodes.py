@@ -32,12 +32,16 @@ from central.cli.output import (
 )
 from central.cli.session import clock, connect
 from central.cli.tables import GLUE, Column
-from shared.contracts.api import NodeAdd, NodeEnrolment, NodeLabels, NodeView
+from shared.contracts.api import NodeAdd, NodeAppView, NodeEnrolment, NodeLabels, NodeView
 from shared.contracts.codec import validate
+from shared.contracts.status import AppPhase
 from shared.durable_file import write_atomic
 from shared.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Nodes: enrol, label, look.")
+app = typer.Typer(
+    no_args_is_help=True, help="Nodes: enrol, label, look.", epilog="Example: munbon node add pi-north -l site=north --output-dir pi-north"
+)
+_MOST_APPS = 4
 _COLUMNS = (
     Column("NODE"),
     Column("PRESENCE"),
@@ -160,12 +164,21 @@ def nodes_table(views: Sequence[NodeView]) -> RenderableType:
             phase(view.presence.value),
             age(view.last_seen, now),
             f"{view.accepted_generation}/{view.desired_generation}" + (" pinned" if view.pinned else ""),
-            ", ".join(f"{plain(item.app)}@{plain(item.running_version or '-')}{GLUE}{phase(str(item.phase))}" for item in view.apps) or "-",
+            _apps(view.apps),
             labels(view.labels),
         )
         for view in views
     ]
     return table(_COLUMNS, rows)
+
+
+def _apps(apps: Sequence[NodeAppView]) -> str:
+    """Each app with its phase; where there are many, those that are well are only counted."""
+    shown = apps if len(apps) <= _MOST_APPS else [item for item in apps if item.phase != AppPhase.READY]
+    texts = [f"{plain(item.app)}@{plain(item.running_version or '-')}{GLUE}{phase(str(item.phase))}" for item in shown]
+    if len(shown) < len(apps):
+        texts.append(f"{len(apps) - len(shown)}{GLUE}{phase(AppPhase.READY.value)}")
+    return ", ".join(texts) or "-"
 
 
 def agent_toml(view: NodeEnrolment) -> str:

@@ -18,7 +18,11 @@ from central.render.sources import read_source
 from shared.contracts.api import ReleasePublish, ReleaseView
 from shared.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Releases: immutable, signed, content-addressed.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Releases: immutable, signed, content-addressed.",
+    epilog="Example: munbon release publish k8s/ --app gate-ui --version 1.2.0",
+)
 _COLUMNS = (
     Column("APP"),
     Column("VERSION"),
@@ -31,7 +35,9 @@ _COLUMNS = (
 )
 
 
-@app.command(epilog="Examples: munbon release publish k8s/ --app gate-ui --version 1.2.0 -n canal; with --dry-run nothing is sent")
+@app.command(
+    epilog="Example: munbon release publish k8s/ --app gate-ui --version 1.2.0\n\nExample: munbon release publish ui.yaml --app gate-ui --version 1.3.0 -n canal --dry-run"
+)
 def publish(
     path: Annotated[Path, typer.Argument(help="A YAML or JSON file, a folder of them, or a kustomize folder.")],
     app_name: Annotated[str, typer.Option("--app", metavar="APP", help="Name of the app.", callback=check_app)],

@@ -34,7 +34,11 @@ from central.cli.tables import Column
 from shared.contracts.api import AppRollback, RolloutNodeView, RolloutPhase, RolloutStart, RolloutView
 from shared.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Rollouts: move what nodes should run.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Rollouts: move what nodes should run.",
+    epilog="Example: munbon rollout start gate-ui@1.2.0 -l canal=main --wait",
+)
 WaitOption = Annotated[bool, typer.Option("--wait", "-w", help="Follow until it ends; exit code 7 if it failed, 8 if the time was over.")]
 TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait at most.", min=1)]
 _SETTING = re.compile(r"[-._a-zA-Z0-9]{1,253}")

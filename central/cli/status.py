@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -18,7 +18,7 @@ from central.cli.nodes import nodes_table
 from central.cli.output import Format, OutputOption, line, note, out, phase, plain, print_json, print_json_line, table
 from central.cli.session import connect, wait_a_second
 from central.cli.tables import Column
-from shared.contracts.api import FleetStatus, NodeView, Presence
+from shared.contracts.api import FleetStatus, NodeView, Presence, RolloutView
 from shared.contracts.status import AppPhase
 
 
@@ -59,30 +59,37 @@ def _watch(client: Client, show: Callable[[FleetStatus], None]) -> None:
 
 
 def render(view: FleetStatus, *, trouble_first: bool = False) -> RenderableType:
-    """All of it, for a terminal; with `trouble_first` nodes that are not well come first, for the screen may be short."""
-    parts: list[RenderableType] = [
-        line(
-            f"{view.nodes_online}/{view.nodes_total} nodes online, {view.events_stored} events stored, {view.sequence_gaps} gaps, "
-            f"{view.events_quarantined} quarantined; central {plain(view.central_version)}"
-        )
-    ]
-    if view.restored:
-        parts.append(line("[yellow]Central was restored from an older database copy: nodes keep what they had until you move an app.[/]"))
-    parts += [line(f"[yellow]{plain(message)}[/]") for message in view.messages]
-    if view.assignments:
-        parts += ["", assignments_table(view.assignments)]
+    """All of it, for a terminal; with `trouble_first` what needs a person stands on top, for the screen may be short."""
     running = [item for item in view.rollouts if item.finished_at is None]
-    if running:
-        rows = [
-            (item.rollout_id, f"{item.app}@{item.version}", phase(item.phase.value), f"{item.ready}/{item.total}", plain(item.message))
-            for item in running
-        ]
-        parts += ["", table(("ROLLOUT", "RELEASE", "PHASE", "READY", Column("MESSAGE", folds=True)), rows)]
-    if view.gates:
-        parts += ["", gates_table(view.gates)]
-    if view.nodes:
-        parts += ["", nodes_table(sorted(view.nodes, key=_is_well) if trouble_first else view.nodes)]
-    return Group(*parts)
+    well = [node for node in view.nodes if not trouble_first or _is_well(node)]
+    troubled = [node for node in view.nodes if trouble_first and not _is_well(node)]
+    tables = [
+        rollouts_table(running) if running else None,
+        nodes_table(troubled) if troubled else None,
+        assignments_table(view.assignments) if view.assignments and not trouble_first else None,
+        gates_table(view.gates) if view.gates else None,
+        nodes_table(well) if well else None,
+        assignments_table(view.assignments) if view.assignments and trouble_first else None,
+    ]
+    return Group(*_head(view), *(part for made in tables if made is not None for part in ("", made)))
+
+
+def rollouts_table(views: Sequence[RolloutView]) -> RenderableType:
+    """One row a rollout."""
+    rows = [
+        (item.rollout_id, f"{item.app}@{item.version}", phase(item.phase.value), f"{item.ready}/{item.total}", plain(item.message))
+        for item in views
+    ]
+    return table(("ROLLOUT", "RELEASE", "PHASE", "READY", Column("MESSAGE", folds=True)), rows)
+
+
+def _head(view: FleetStatus) -> list[RenderableType]:
+    counts = (
+        f"{view.nodes_online}/{view.nodes_total} nodes online, {view.events_stored} events stored, {view.sequence_gaps} gaps, "
+        f"{view.events_quarantined} quarantined; central {plain(view.central_version)}"
+    )
+    told = ["Central was restored from an older database copy: nodes keep what they had until you move an app."] if view.restored else []
+    return [line(counts), *(line(f"[yellow]{plain(message)}[/]") for message in (*told, *view.messages))]
 
 
 def _is_well(node: NodeView) -> bool:

@@ -106,3 +106,11 @@ async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet
         for name in plans:
             await world.until_online(name)
         yield Fleet(world, folder)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def tidy(fleet: Fleet) -> AsyncIterator[None]:
+    """What one module rolled out is not in the way of the next."""
+    yield
+    for app in {each["app"] for each in await fleet.central.get("assignments") if each["state"] != "absent"}:
+        await fleet.central.request("POST", f"apps/{app}/remove", body={})

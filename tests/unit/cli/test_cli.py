@@ -1,12 +1,15 @@
 """The command itself: contexts, exit codes, no traceback, JSON errors."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
-from central.cli import config, exits, status
+from central.cli import config, exits, main, status
 from central.cli.exits import CliError
 from central.cli.gates import sparkline
 from central.cli.main import run
@@ -102,22 +105,27 @@ def test_an_error_carries_its_remedy_for_people() -> None:
     assert str(CliError("went wrong", exit_code=1, subject="x", remedy="do this")) == "x: went wrong (do this)"
 
 
-def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    groups = {
-        "": ["login", "status", "events", "rollback", "version"],
-        "release": ["publish", "list", "show"],
-        "app": ["pause", "resume", "remove"],
-    }
-    groups |= {
-        "rollout": ["start", "history", "show", "wait"],
-        "node": ["add", "label", "list", "show", "remove"],
-        "gate": ["list", "show", "plan"],
-    }
-    for group, commands in groups.items():
-        for command in commands:
-            assert run([word for word in (group, command) if word] + ["--help"]) == exits.OK
-            shown = capsys.readouterr().out
-            assert len(shown.splitlines()[2].strip()) > 15, (group, command)
+def _commands(group: Any, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The words of every command and group."""
+    found = [words]
+    for name, command in getattr(group, "commands", {}).items():
+        found += _commands(command, (*words, name))
+    return found
+
+
+@pytest.mark.parametrize("words", _commands(typer.main.get_command(main.app)), ids=" ".join)
+def test_every_command_explains_itself_with_an_example(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*words, "--help"]) == exits.OK
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()[2].strip()) > 15
+    assert f"Example: munbon {' '.join(words)}".rstrip() in " ".join(shown.split())
+
+
+@pytest.mark.parametrize("words", [words for words in _commands(typer.main.get_command(main.app)) if words], ids=" ".join)
+def test_every_command_gives_json(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    run([*words, "--help"])
+    shown = capsys.readouterr().out
+    assert "--output" in shown or "COMMAND [ARGS]" in shown
 
 
 def test_a_sparkline_spans_low_to_high_and_leaves_gaps() -> None:
@@ -143,3 +151,16 @@ def test_a_shell_can_complete_commands(capfd: pytest.CaptureFixture[str], monkey
         run([])
     assert ended.value.code == exits.OK
     assert capfd.readouterr().out.split() == ["release"]
+
+
+def test_bash_completes_with_the_script_that_is_shown() -> None:
+    folder = Path(sys.executable).parent
+    asked = [("munbon node", ""), ("munbon rollout start web@1.0.0", "--wa"), ("munbon status --output", "")]
+    script = f"PATH={folder}:$PATH; source <(munbon --show-completion bash)\n"
+    for words, last in asked:
+        script += (
+            f'COMP_WORDS=({words} "{last}"); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); _munbon_completion munbon; echo "${{COMPREPLY[@]}}"\n'
+        )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["add label list show remove", "--wait", "table json"]
+    assert done.stderr == ""
