@@ -24,11 +24,21 @@ _log = get_logger(__name__)
 class BusKeeper:
     """Loops ask it for the session of the moment and never keep one over an error."""
 
-    def __init__(self, settings: BusSettings, clock: Clock, draw: Callable[[], float], limits: StreamLimits | None = None) -> None:
+    def __init__(
+        self,
+        settings: BusSettings,
+        clock: Clock,
+        draw: Callable[[], float],
+        limits: StreamLimits | None = None,
+        *,
+        denied_remedy: str = "",
+    ) -> None:
+        """`denied_remedy`: what a person can do when the server refuses central's login."""
         self._settings = settings
         self._clock = clock
         self._draw = draw
         self._limits = limits or StreamLimits()
+        self._denied_remedy = denied_remedy
         self._current: CentralBus | None = None
         self._opened = asyncio.Event()
         self._problem = "not connected yet"
@@ -76,6 +86,8 @@ class BusKeeper:
                     attempt = 0
                     wait_s = full_jitter_s(0, self._draw(), base_s=0.5)
                 except MunbonError as error:
+                    if isinstance(error, BusDenied):
+                        error.remedy = self._denied_remedy or error.remedy
                     self._problem = str(error)
                     wait_s = (
                         _DENIED_WAIT_S if isinstance(error, BusDenied) else full_jitter_s(attempt, self._draw(), base_s=0.5, cap_s=10.0)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from central.api.dependencies import Check
 from central.bus.server import NatsServer, NatsServerSettings
 from central.bus.server_config import CENTRAL_USER, render_accounts
-from central.main.settings import CentralSettings
+from central.main.settings import CentralSettings, check_nats_url
 from central.store import nodes
 from central.store.database import Database
 from shared.clock import Clock
@@ -52,6 +52,11 @@ class BusServer(Protocol):
 
     def login(self) -> BusSettings:
         """Central's own; once `start` has run."""
+        ...
+
+    @property
+    def denied_remedy(self) -> str:
+        """What to do when the server refuses that login."""
         ...
 
     def check(self) -> Check:
@@ -107,6 +112,11 @@ class OwnServer:
         """With the password that is kept in its folder."""
         return self._server.central_settings()
 
+    @property
+    def denied_remedy(self) -> str:
+        """Its configuration is written at each start."""
+        return "restart munbon-central: it writes the users of its nats-server anew"
+
     def check(self) -> Check:
         """Whether the process lives."""
         running = self._started is not None and self._started.is_running
@@ -133,7 +143,10 @@ class ExistingServer:
         """It is not ours."""
 
     async def refresh_users(self) -> None:
-        """Write `accounts.json`: include it in the server's configuration, and reload the server after each change."""
+        """Write `accounts.json`: include it in the server's configuration, and reload the server after each change.
+
+        nats-server takes the path of an included file from the folder of the file that includes it.
+        """
         hashes = await self._database.read(nodes.list_password_hashes)
         path = self._folder / ACCOUNTS_FILE
         text = render_external_accounts(self._settings.nats.password, hashes)
@@ -146,6 +159,13 @@ class ExistingServer:
         nats = self._settings.nats
         return BusSettings(
             urls=(nats.url,), user=CENTRAL_USER, password=SecretStr(nats.password), name="munbon-central", inbox_prefix=_INBOX
+        )
+
+    @property
+    def denied_remedy(self) -> str:
+        """Its users are not ours to change."""
+        return (
+            f"let nats.password in central.toml be that of user {CENTRAL_USER!r} there, and the server read {self._folder / ACCOUNTS_FILE}"
         )
 
     def check(self) -> Check:
@@ -164,12 +184,13 @@ def choose_server(
     """Our own server, or the one of `nats.url`.
 
     Raises:
-        UsageError: a URL without central's password.
+        UsageError: a URL that is none, or one without central's password.
     """
     folder = state_dir / NATS_FOLDER
     if not settings.nats.url:
         own = NatsServerSettings(folder=folder, server_name=f"munbon-{instance_id[:12]}", listen=settings.nats.listen)
         return OwnServer(own, database, clock, draw)
+    check_nats_url(settings.nats.url)
     if not settings.nats.password:
         raise UsageError(
             f"{settings.nats.url} needs the password of user {CENTRAL_USER!r}",

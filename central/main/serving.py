@@ -83,7 +83,7 @@ async def run_central(state_dir: Path, settings: CentralSettings, clock: Clock) 
         stack.push_async_callback(server.stop)
         if not await _start_or_stop(server, stopping):
             return
-        keeper = BusKeeper(server.login(), clock, random.Random().random)
+        keeper = BusKeeper(server.login(), clock, random.Random().random, denied_remedy=server.denied_remedy)
         feed = ChangeFeed()
         loops = Loops.make(database, feed, keeper, load_central_signer(state_dir), load_trust_root(state_dir), clock)
         dependencies = ApiDependencies(

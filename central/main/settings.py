@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +17,7 @@ CONFIG_FILE = "central.toml"
 DATABASE_FILE = "central.sqlite"
 DEFAULT_LISTEN = "127.0.0.1:7480"
 DEFAULT_NATS_LISTEN = "127.0.0.1:4222"
+NATS_SCHEMES = ("nats", "tls", "ws", "wss")
 
 
 class NatsSettings(BaseModel):
@@ -66,6 +68,21 @@ def parse_listen(text: str, *, name: str) -> tuple[str, int]:
     if not separator or not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 65_536:
         raise UsageError(f"{text!r} is not HOST:PORT", subject=name, remedy=f"for example {DEFAULT_LISTEN}")
     return host, int(port)
+
+
+def check_nats_url(url: str) -> None:
+    """Raise unless this is the address of a nats-server.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in NATS_SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is none
+        good = False
+    if not good:
+        raise UsageError(f"{url!r} is no address of a nats-server", subject="nats.url", remedy="for example nats://HOST:4222")
 
 
 def render_config(settings: CentralSettings) -> str:
