@@ -36,7 +36,8 @@ _COLUMNS = (
 
 
 @app.command(
-    epilog="Example: munbon release publish k8s/ --app gate-ui --version 1.2.0\n\nExample: munbon release publish ui.yaml --app gate-ui --version 1.3.0 -n canal --dry-run"
+    epilog="Example: munbon release publish k8s/ --app gate-ui --version 1.2.0\n\n"
+    "Example: munbon release publish ui.yaml --app gate-ui --version 1.3.0 -n canal --dry-run"
 )
 def publish(
     path: Annotated[Path, typer.Argument(help="A YAML or JSON file, a folder of them, or a kustomize folder.")],

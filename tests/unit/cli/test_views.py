@@ -14,7 +14,17 @@ from central.cli.apps import assignments_table
 from central.cli.events import summary
 from central.cli.nodes import nodes_table
 from central.cli.output import plain, printable
-from shared.contracts.api import AssignmentView, EventView, FleetStatus, NodeAppView, NodeView, Presence, RolloutNodeView, RolloutView
+from shared.contracts.api import (
+    AssignmentView,
+    EventView,
+    FleetStatus,
+    NodeAppView,
+    NodeView,
+    Presence,
+    RolloutNodeView,
+    RolloutPhase,
+    RolloutView,
+)
 from tests.contract.wire.record import CAUSE, NOW
 
 
@@ -72,7 +82,9 @@ def test_a_node_with_many_apps_shows_those_that_are_not_well() -> None:
 def test_a_watched_fleet_has_its_trouble_on_top() -> None:
     nodes = (node("well", "Ready"), node("bad", "Failed"), node("gone", "Ready", presence=Presence.OFFLINE))
     standing = AssignmentView(app="web", selector="", state="present", version="1.0.0", moved_at=NOW, moved_by="o")
-    running = RolloutView(rollout_id="r-1", app="web", version="1.0.0", selector="", phase="Running", started_at=NOW, started_by="o")
+    running = RolloutView(
+        rollout_id="r-1", app="web", version="1.0.0", selector="", phase=RolloutPhase.RUNNING, started_at=NOW, started_by="o"
+    )
     fleet = FleetStatus(at=NOW, central_version="1", nodes=nodes, assignments=(standing,), rollouts=(running,), restored=True)
     firsts = [line.split()[0] for line in drawn(status.render(fleet, trouble_first=True)) if line]
     assert firsts == ["0/0", "Central", "ROLLOUT", "r-1", "NODE", "bad", "gone", "NODE", "well", "APP", "web"]
@@ -84,7 +96,15 @@ def test_a_live_rollout_has_its_trouble_on_top() -> None:
     outcomes = ("ready", "unreachable", "progressing", "failed")
     nodes = tuple(RolloutNodeView(node=outcome, phase="x", outcome=outcome, reachable=True) for outcome in outcomes)
     view = RolloutView(
-        rollout_id="r-1", app="web", version="1.0.0", selector="a=b", phase="Running", started_at=NOW, started_by="o", nodes=nodes, total=4
+        rollout_id="r-1",
+        app="web",
+        version="1.0.0",
+        selector="a=b",
+        phase=RolloutPhase.RUNNING,
+        started_at=NOW,
+        started_by="o",
+        nodes=nodes,
+        total=4,
     )
     assert [line.split()[0] for line in drawn(rollout.render(view, trouble_first=True))[2:]] == list(reversed(outcomes))
     assert [line.split()[0] for line in drawn(rollout.render(view))[2:]] == list(outcomes)
@@ -96,7 +116,7 @@ def test_a_headline_folds_at_words() -> None:
         app="web",
         version="1.0.0",
         selector="",
-        phase="Failed",
+        phase=RolloutPhase.FAILED,
         started_at=NOW - timedelta(minutes=1),
         started_by="o",
         total=2,
