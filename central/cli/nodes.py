@@ -173,7 +173,8 @@ def nodes_table(views: Sequence[NodeView]) -> RenderableType:
 
 
 def _apps(apps: Sequence[NodeAppView]) -> str:
-    """Each app with its phase; where there are many, those that are well are only counted."""
+    """Each app with its phase; where there are many, those that are well are only counted. What was removed is in `node show`."""
+    apps = [item for item in apps if item.phase != AppPhase.REMOVED]
     shown = apps if len(apps) <= _MOST_APPS else [item for item in apps if item.phase != AppPhase.READY]
     texts = [f"{plain(item.app)}@{plain(item.running_version or '-')}{GLUE}{phase(str(item.phase))}" for item in shown]
     if len(shown) < len(apps):

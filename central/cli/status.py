@@ -93,4 +93,4 @@ def _head(view: FleetStatus) -> list[RenderableType]:
 
 
 def _is_well(node: NodeView) -> bool:
-    return node.presence is Presence.ONLINE and all(item.phase == AppPhase.READY for item in node.apps)
+    return node.presence is Presence.ONLINE and all(item.phase in (AppPhase.READY, AppPhase.REMOVED) for item in node.apps)

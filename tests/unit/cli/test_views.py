@@ -76,11 +76,12 @@ def test_a_log_line_cannot_steer_the_terminal() -> None:
 
 def test_a_node_with_many_apps_shows_those_that_are_not_well() -> None:
     assert "app-0@1.0.0 Ready, app-1@1.0.0 Failed" in drawn(nodes_table([node("a", "Ready", "Failed")]))[1]
+    assert "app-1@1.0.0" not in drawn(nodes_table([node("a", "Ready", "Removed")]))[1]
     assert "app-3@1.0.0 Failed, 5 Ready" in drawn(nodes_table([node("a", "Ready", "Ready", "Ready", "Failed", "Ready", "Ready")]))[1]
 
 
 def test_a_watched_fleet_has_its_trouble_on_top() -> None:
-    nodes = (node("well", "Ready"), node("bad", "Failed"), node("gone", "Ready", presence=Presence.OFFLINE))
+    nodes = (node("well", "Ready", "Removed"), node("bad", "Failed"), node("gone", "Ready", presence=Presence.OFFLINE))
     standing = AssignmentView(app="web", selector="", state="present", version="1.0.0", moved_at=NOW, moved_by="o")
     running = RolloutView(
         rollout_id="r-1", app="web", version="1.0.0", selector="", phase=RolloutPhase.RUNNING, started_at=NOW, started_by="o"
