@@ -208,7 +208,9 @@ class NatsServer:
         try:
             is_free = monitor.is_port_free(host, port)
         except OSError as error:
-            raise UsageError(f"cannot listen there: {error.strerror}", subject=self._settings.listen) from error
+            raise UsageError(
+                f"cannot listen there: {error.strerror}", subject=self._settings.listen, remedy="choose another --nats-listen"
+            ) from error
         if not is_free:
             owner = await monitor.describe_listener(host, port) or "a program that does not answer"
             raise PortTaken(

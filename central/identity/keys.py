@@ -10,7 +10,7 @@ from central.identity.secrets import new_token, token_digest
 from shared.contracts.codec import decode
 from shared.contracts.envelope import PublicKey, Role, TrustRoot
 from shared.durable_file import read_optional, sync_folder, write_atomic
-from shared.errors import UsageError
+from shared.errors import ContractError, UsageError
 from shared.signing.digests import canonical_json
 from shared.signing.dsse import make_trust_root
 from shared.signing.keys import Signer, generate_signer, load_signer, save_signer
@@ -21,6 +21,10 @@ OPERATOR_FOLDER = Path("dev-operator")
 OPERATOR_KEY = OPERATOR_FOLDER / "operator.key"
 OPERATOR_TOKEN = OPERATOR_FOLDER / "token"
 OPERATOR_NAME = "dev-operator"
+
+# no word of `init` or of a new key: nodes believe only what their own trust root lists
+_KEY_REMEDY = "restore a copy of it; nodes believe no other key"
+_TRUST_REMEDY = "restore a copy of it; each node has the same in its own folder"
 
 
 @dataclass(frozen=True)
@@ -74,18 +78,18 @@ def load_central_signer(state_dir: Path) -> Signer:
     """
     path = state_dir / CENTRAL_KEY
     if not path.exists():
-        raise UsageError(
-            "is missing", subject=str(path), remedy="run munbon-central init, or give the folder that it made with --state-dir"
-        )
-    return load_signer(path, name="central")
+        raise UsageError("is missing", subject=str(path), remedy=_KEY_REMEDY)
+    try:
+        return load_signer(path, name="central")
+    except UsageError as error:
+        raise UsageError(error.message, subject=str(path), remedy=_KEY_REMEDY) from error
 
 
 def load_trust_root(state_dir: Path) -> TrustRoot:
     """Which keys may sign what.
 
     Raises:
-        UsageError: it is missing or cannot be read.
-        ContractError: it is no trust root.
+        UsageError: it is missing, cannot be read, or is no trust root.
     """
     path = state_dir / TRUST_ROOT
     try:
@@ -93,10 +97,22 @@ def load_trust_root(state_dir: Path) -> TrustRoot:
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", subject=str(path), remedy="check its owner and rights") from error
     if content is None:
-        raise UsageError(
-            "is missing", subject=str(path), remedy="run munbon-central init, or give the folder that it made with --state-dir"
-        )
-    return decode(content, TrustRoot, subject=str(path))
+        raise UsageError("is missing", subject=str(path), remedy=_TRUST_REMEDY)
+    try:
+        return decode(content, TrustRoot, subject=str(path))
+    except ContractError as error:
+        raise UsageError(error.message, subject=str(path), remedy=_TRUST_REMEDY) from error
+
+
+def load_identity(state_dir: Path) -> tuple[Signer, TrustRoot]:
+    """Central's key and the trust root that lists it: before anything is started.
+
+    Raises:
+        UsageError: one of them is missing or cannot be read, or they do not belong together.
+    """
+    signer, trust_root = load_central_signer(state_dir), load_trust_root(state_dir)
+    check_central_key(signer, trust_root)
+    return signer, trust_root
 
 
 def check_central_key(signer: Signer, trust_root: TrustRoot) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn
 from central.main import tasks
 from central.main.serving import PortTaken, serve
 from central.main.settings import CONFIG_FILE, DEFAULT_LISTEN, DEFAULT_NATS_LISTEN, CentralSettings
-from central.store.errors import StoreDamaged, StoreTooNew, StoreUnavailable
+from central.store.errors import StoreDamaged, StoreEmpty, StoreTooNew, StoreUnavailable
 from shared.errors import MunbonError, UsageError
 from shared.settings import load_settings
 
@@ -25,8 +25,8 @@ exit codes:
   0  ok
   1  failed; the message says why
   2  wrong usage or configuration; nothing was changed
-  3  a port is taken
-  4  the database cannot be used
+  3  a port is taken: of the API, or of nats-server
+  4  the database cannot be used: away, damaged, missing, or of a newer Munbon
 
 Settings come from STATE_DIR/central.toml, then MUNBON_CENTRAL_LISTEN, MUNBON_CENTRAL_NATS__LISTEN and the like, then options."""
 
@@ -48,7 +48,7 @@ def exit_code_of(error: MunbonError) -> int:
     """Exit code of an error, as `--help` says."""
     if isinstance(error, PortTaken):
         return EXIT_PORT
-    if isinstance(error, StoreUnavailable | StoreDamaged | StoreTooNew):
+    if isinstance(error, StoreUnavailable | StoreDamaged | StoreEmpty | StoreTooNew):
         return EXIT_DATABASE
     return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
 

@@ -22,12 +22,12 @@ from fastapi import FastAPI
 from central.api.app import create_app
 from central.api.dependencies import ApiDependencies, Check
 from central.bus.keeper import BusKeeper
-from central.identity.keys import load_central_signer, load_trust_root
+from central.identity.keys import load_identity
 from central.main.bus_parts import BusServer, PortTaken, choose_server
 from central.main.logs import configure_central_logging
 from central.main.loops import Loops
 from central.main.settings import CentralSettings, parse_listen
-from central.main.state_dir import hold_state_dir
+from central.main.state_dir import check_database_there, hold_state_dir
 from central.main.supervisor import notify
 from central.main.tasks import central_version
 from central.store import blobs, gates, life, meta
@@ -73,6 +73,9 @@ async def run_central(state_dir: Path, settings: CentralSettings, clock: Clock) 
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
         stack.enter_context(_signals_set(stopping))
+        # first what needs no undoing: nothing is started for a central that nodes would not believe
+        signer, trust_root = load_identity(state_dir)
+        check_database_there(state_dir, settings)
         listener = stack.enter_context(contextlib.closing(bind_api(settings.listen)))
         database = await asyncio.to_thread(Database.open, settings.database(state_dir))
         stack.push_async_callback(database.close)
@@ -85,12 +88,12 @@ async def run_central(state_dir: Path, settings: CentralSettings, clock: Clock) 
             return
         keeper = BusKeeper(server.login(), clock, random.Random().random, denied_remedy=server.denied_remedy)
         feed = ChangeFeed()
-        loops = Loops.make(database, feed, keeper, load_central_signer(state_dir), load_trust_root(state_dir), clock)
+        loops = Loops.make(database, feed, keeper, signer, trust_root, clock)
         dependencies = ApiDependencies(
             database=database,
             feed=feed,
             clock=clock,
-            trust_root=load_trust_root(state_dir),
+            trust_root=trust_root,
             access=server,
             courier=loops.courier,
             fleet=known.fleet,

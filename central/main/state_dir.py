@@ -11,9 +11,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from central.identity.keys import OPERATOR_KEY, OPERATOR_TOKEN, make_development_identity
-from central.main.settings import CONFIG_FILE, CentralSettings, parse_listen, render_config
+from central.main.settings import CONFIG_FILE, DATABASE_FILE, CentralSettings, parse_listen, render_config
 from central.store import audit, meta, tokens
 from central.store.database import Database, Transaction
+from central.store.errors import EMPTY_REMEDY, StoreEmpty
 from shared.clock import Clock
 from shared.durable_file import write_atomic
 from shared.errors import UsageError
@@ -108,6 +109,17 @@ def check_initialised(state_dir: Path) -> None:
             subject=str(state_dir),
             remedy=f"make it with: munbon-central init --state-dir {state_dir}",
         )
+
+
+def check_database_there(state_dir: Path, settings: CentralSettings) -> None:
+    """Raise where the folder's own database file is gone: a new one in its place would know no node and no release.
+
+    Raises:
+        StoreEmpty: it is.
+    """
+    path = state_dir / DATABASE_FILE
+    if not settings.database_url and not path.exists():
+        raise StoreEmpty("is missing; nothing was changed", subject=str(path), remedy=EMPTY_REMEDY)
 
 
 def _check_unused_database(database: Database) -> None:

@@ -7,10 +7,10 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from central.identity.keys import load_central_signer, load_trust_root
+from central.identity.keys import load_identity
 from central.identity.secrets import new_token, token_digest
 from central.main.settings import CentralSettings, parse_listen
-from central.main.state_dir import Initialised, check_initialised, initialise
+from central.main.state_dir import Initialised, check_database_there, check_initialised, initialise
 from central.store import audit, meta, nodes, tokens
 from central.store.database import Database, Transaction
 from shared.clock import SystemClock
@@ -57,8 +57,8 @@ def check(state_dir: Path, settings: CentralSettings) -> int:
     """`munbon-central check`: everything that `serve` would stumble over, without starting anything."""
     parse_listen(settings.listen, name="listen")
     parse_listen(settings.nats.listen, name="nats.listen")
-    load_central_signer(state_dir)
-    trust = load_trust_root(state_dir)
+    _, trust = load_identity(state_dir)
+    check_database_there(state_dir, settings)
     _say(f"configuration: good; trust root version {trust.version} with {len(trust.keys)} keys")
     database = Database.open(settings.database(state_dir))
     try:
@@ -75,6 +75,7 @@ def check(state_dir: Path, settings: CentralSettings) -> int:
 
 def run_token(state_dir: Path, settings: CentralSettings, action: str, name: str) -> int:
     """`munbon-central token create|list|revoke`: straight on the database, so that it works with central up or down."""
+    check_database_there(state_dir, settings)
     database = Database.open(settings.database(state_dir))
     try:
         if action == "create":

@@ -32,6 +32,13 @@ def sqlite_url(path: Path) -> str:
     return URL.create("sqlite", database=str(path.resolve())).render_as_string()
 
 
+def database_name(url: URL) -> str:
+    """How a person knows it: the path of a file, else the URL without its password."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
+
+
 class Database:
     """Central's store. Work runs in threads, each piece in one transaction."""
 
@@ -53,7 +60,7 @@ class Database:
         if parsed.get_backend_name() == "sqlite":
             _prepare_file(Path(str(parsed.database)))
         make = _sqlite_engine if parsed.get_backend_name() == "sqlite" else _postgres_engine
-        database = cls(make(parsed, write=True), make(parsed, write=False), parsed.render_as_string(hide_password=True))
+        database = cls(make(parsed, write=True), make(parsed, write=False), database_name(parsed))
         try:
             database._work(database._writer, schema.upgrade)
         except BaseException:

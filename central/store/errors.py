@@ -23,6 +23,15 @@ class StoreDamaged(Permanent):
     code = "StoreDamaged"
 
 
+EMPTY_REMEDY = "restore a copy of it, or make a new fleet in another folder with: munbon-central init"
+
+
+class StoreEmpty(Permanent):
+    """There is no fleet in the database: it is missing, or not the one that was meant."""
+
+    code = "StoreEmpty"
+
+
 class StoreTooNew(Permanent):
     """The database was written by a newer Munbon."""
 

@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from central.model import Conflict, FleetMeta
 from central.store import rows, tables
-from central.store.database import Transaction
-from shared.errors import UsageError
+from central.store.database import Transaction, database_name
+from central.store.errors import EMPTY_REMEDY, StoreEmpty
 
 _INSTANCE, _FLEET, _EPOCH, _RESTORED, _LISTENING = "instance_id", "fleet", "epoch", "restored_at", "listening_since"
 FIRST_EPOCH = 1
@@ -32,11 +32,11 @@ def read_meta(tx: Transaction) -> FleetMeta:
     """Identity, epoch, and whether this is an older copy.
 
     Raises:
-        UsageError: the database was never initialised.
+        StoreEmpty: there is no fleet in it.
     """
     values = {row.key: row.value for row in tx.execute(select(tables.meta))}
     if _INSTANCE not in values:
-        raise UsageError("is not initialised", subject="database", remedy="run: munbon-central init")
+        raise StoreEmpty("holds no fleet", subject=database_name(tx.engine.url), remedy=EMPTY_REMEDY)
     restored = values.get(_RESTORED)
     return FleetMeta(
         instance_id=values[_INSTANCE],

@@ -2,8 +2,11 @@
 
 import os
 import socket
+import sqlite3
 import stat
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -74,12 +77,106 @@ async def test_a_damaged_configuration_names_file_and_key(tmp_path: Path) -> Non
     assert "lisen" in errors
 
 
-async def test_a_damaged_database_is_said(tmp_path: Path) -> None:
-    await run("init", "--state-dir", str(tmp_path / "c"))
-    (tmp_path / "c" / "central.sqlite").write_bytes(b"this is no database" * 100)
-    code, _, errors = await run("serve", "--state-dir", str(tmp_path / "c"))
-    assert (code, "Traceback" in errors) == (4, False)
-    assert "central.sqlite" in errors
+def _damage_pages(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[8192:] = os.urandom(len(content) - 8192)
+    path.write_bytes(content)
+
+
+def _from_the_future(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    ("harm", "said", "remedy"),
+    [
+        (lambda path: path.write_bytes(b"this is no database" * 100), "central.sqlite: cannot be read", "restore a copy"),
+        (_damage_pages, "central.sqlite: cannot be read", "restore a copy"),
+        (lambda path: path.write_bytes(b""), "central.sqlite: holds no fleet", "restore a copy"),
+        (lambda path: path.unlink(), "central.sqlite: is missing", "restore a copy"),
+        (_from_the_future, "9999", "newer munbon-central"),
+    ],
+    ids=["garbage", "damaged pages", "emptied", "missing", "of a newer version"],
+)
+async def test_a_database_that_cannot_be_used_is_named_with_what_to_do(
+    tmp_path: Path, harm: Callable[[Path], object], said: str, remedy: str
+) -> None:
+    folder = tmp_path / "c"
+    await run("init", "--state-dir", str(folder))
+    for name in ("central.sqlite-wal", "central.sqlite-shm"):
+        (folder / name).unlink(missing_ok=True)
+    harm(folder / "central.sqlite")
+    for command in ("serve", "check"):
+        code, _, errors = await run(command, "--state-dir", str(folder))
+        assert (code, len(errors.strip().splitlines())) == (4, 1), errors
+        assert said in errors
+        assert remedy in errors
+    assert not list(folder.glob("nats/*.pid")), "nothing was started"
+
+
+async def test_a_missing_database_is_not_made_anew(tmp_path: Path) -> None:
+    """A new one would know no node and no release, and would stand where the copy is to be put back."""
+    folder = tmp_path / "c"
+    await run("init", "--state-dir", str(folder))
+    (folder / "central.sqlite").unlink()
+    for words in (["serve"], ["check"], ["token", "list"]):
+        command, *rest = words
+        code, _, errors = await run(command, "--state-dir", str(folder), *rest)
+        assert code == 4, errors
+    assert not (folder / "central.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("keys/central.key", None, "is missing"),
+        ("keys/central.key", b"nonsense", "no unencrypted PKCS#8 PEM key"),
+        ("trust-root.json", None, "is missing"),
+        ("trust-root.json", b"nonsense", "is not valid JSON"),
+        ("keys/central.key", "dev-operator/operator.key", "not listed for role"),
+    ],
+)
+async def test_keys_are_looked_at_before_anything_is_started(tmp_path: Path, name: str, content: bytes | str | None, said: str) -> None:
+    folder = tmp_path / "c"
+    await run("init", "--state-dir", str(folder))
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes((folder / content).read_bytes() if isinstance(content, str) else content)
+    for command in ("serve", "check"):
+        code, _, errors = await run(command, "--state-dir", str(folder))
+        assert (code, len(errors.strip().splitlines())) == (2, 1), errors
+        for word in (name, said, "restore"):
+            assert word in errors
+        assert "init" not in errors, "init refuses a folder that is initialised: no remedy"
+    assert not (folder / "nats").exists()
+
+
+@pytest.mark.parametrize("option", ["--listen", "--nats-listen"])
+async def test_an_address_that_is_not_of_this_machine_names_the_option(tmp_path: Path, option: str) -> None:
+    await init_central(tmp_path / "c")
+    code, _, errors = await run("serve", "--state-dir", str(tmp_path / "c"), option, "203.0.113.7:7480")
+    assert code == 2, errors
+    for word in ("203.0.113.7:7480", "cannot listen there", f"choose another {option}"):
+        assert word in errors
+    assert "Traceback" not in errors
+
+
+async def test_an_unreachable_postgres_is_named_without_its_password(tmp_path: Path) -> None:
+    await init_central(tmp_path / "c")
+    code, _, errors = await run("serve", "--state-dir", str(tmp_path / "c"), "--database-url", "postgresql://ana:secret@127.0.0.1:1/fleet")
+    assert (code, len(errors.strip().splitlines())) == (4, 1), errors
+    assert "postgresql://ana:***@127.0.0.1:1/fleet" in errors
+    assert "secret" not in errors
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "init", "token"])
+async def test_help_names_every_exit_code(command: str) -> None:
+    _, output, _ = await run(command, "--help")
+    codes = output.split("exit codes:")[1]
+    assert [line.split()[0] for line in codes.splitlines() if line.strip()[:1].isdigit()] == ["0", "1", "2", "3", "4"]
 
 
 @pytest.mark.nats

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from central.store import audit, meta
 from central.store.database import Database, Transaction, sqlite_url
-from central.store.errors import StoreDamaged, StoreUnavailable
+from central.store.errors import StoreDamaged, StoreEmpty, StoreUnavailable
 from shared.errors import UsageError
 from tests.builders_central import NOW
 
@@ -90,7 +90,7 @@ def test_a_writer_that_holds_the_file_makes_others_wait_and_then_say_so(tmp_path
 def test_a_database_that_was_never_initialised_says_what_to_run(tmp_path: Path) -> None:
     database = Database.open(sqlite_url(tmp_path / "central.sqlite"))
     try:
-        with pytest.raises(UsageError, match="munbon-central init"):
+        with pytest.raises(StoreEmpty, match=r"central.sqlite: holds no fleet.*munbon-central init"):
             database.run_sync(meta.read_meta)
     finally:
         database.close_sync()
