@@ -68,17 +68,21 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
     for file in files:
         try:
             total += file.stat().st_size
-            if total > MAX_CONTENT_BYTES:
-                raise UsageError(
-                    f"has {total} bytes or more, the limit is {MAX_CONTENT_BYTES} ({MAX_CONTENT_BYTES // 2**20} MiB) for one release",
-                    subject=str(path),
-                    remedy="split it into several apps, or move large data out of ConfigMaps",
-                )
+            _check_size(total, path)
             yield str(file), file.read_text(encoding="utf-8-sig")
         except OSError as error:
             raise UsageError(f"cannot be read: {error.strerror}", subject=str(file), remedy="check the path") from error
         except UnicodeDecodeError as error:
             raise UsageError(f"is not UTF-8 text: {error}", subject=str(file)) from error
+
+
+def _check_size(size_bytes: int, path: Path) -> None:
+    if size_bytes > MAX_CONTENT_BYTES:
+        raise UsageError(
+            f"has {size_bytes} bytes or more, the limit is {MAX_CONTENT_BYTES} ({MAX_CONTENT_BYTES // 2**20} MiB) for one release",
+            subject=str(path),
+            remedy="split it into several apps, or move large data out of ConfigMaps",
+        )
 
 
 def _take_apart(content: Any, place: str) -> list[SourceObject]:
@@ -117,4 +121,5 @@ def _kustomize(path: Path) -> str:
     if done.returncode != 0:
         reason = done.stderr.decode("utf-8", "replace").strip().removeprefix("error: ")
         raise UsageError(f"kustomize failed: {reason}", subject=str(path), remedy="correct the kustomization; nothing was published")
+    _check_size(len(done.stdout), path)
     return done.stdout.decode("utf-8", "replace")

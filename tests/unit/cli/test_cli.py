@@ -164,3 +164,17 @@ def test_bash_completes_with_the_script_that_is_shown() -> None:
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["add label list show remove", "--wait", "table json"]
     assert done.stderr == ""
+
+
+def test_the_environment_does_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in (config.CONFIG_VARIABLE, "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "expanduser", nowhere)
+    with pytest.raises(UsageError, match="set HOME, or MUNBON_CONFIG"):
+        config.active_context()
+    monkeypatch.setenv("MUNBON_URL", "http://central")
+    monkeypatch.setenv("MUNBON_TOKEN", "t")
+    assert config.active_context() == config.Context(name="environment", url="http://central", token="t")

@@ -84,3 +84,11 @@ def test_a_bundle_of_100_mb_is_refused_with_the_limit_before_it_is_read(tmp_path
         handle.truncate(100 * 2**20)
     with pytest.raises(UsageError, match=rf"limit is {MAX_CONTENT_BYTES} \(16 MiB\)"):
         read_source(file)
+
+
+def test_what_kustomize_makes_of_a_few_lines_is_limited_too(tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+    (tmp_path / "large.txt").write_text("x" * MAX_CONTENT_BYTES)
+    (tmp_path / "kustomization.yaml").write_text("configMapGenerator: [{name: large, files: [large.txt]}]\nresources: [m.yaml]\n")
+    with pytest.raises(UsageError, match=r"the limit is .*MiB"):
+        read_source(tmp_path)
