@@ -37,6 +37,8 @@ from shared.clock import Clock, SystemClock
 from shared.errors import MunbonError, UsageError
 from shared.observability import get_logger
 
+KEEP_ALIVE_S = 75
+"""An idle connection is kept longer than clients keep theirs (httpx 5 s): one that is closed as a request leaves is an error."""
 STOP_REQUESTS_S = 2
 """How long running requests may take to end after a signal."""
 HOUSEKEEPING_S = 3_600.0
@@ -193,6 +195,7 @@ def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=STOP_REQUESTS_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
 
 

@@ -224,6 +224,8 @@ class BusSession:
 
         try:
             await self._client.subscribe(subject, cb=deliver)
+            # the library sends a PING past what is still pending: only so does a later `ping` say that the server has this
+            await self._client._flush_pending(force_flush=True)
         except (nats_errors.Error, OSError) as error:
             raise_translated(error, subject)
 
