@@ -21,7 +21,7 @@ demo: venv ## the told story: two nodes, a bad release, a cut link, a held canal
 
 test: venv ## all tests but the slow ones and those on full nodes (under 15 minutes on 2 cores) [ARGS="-k name"]
 	@$(python) -m deploy.make.capabilities --build
-	@$(python) -m deploy.make.tests "not full_node and not slow" $(ARGS)
+	@$(python) -m deploy.make.tests --side-by-side "not full_node and not slow" $(ARGS)
 
 test-all: test ## `make test`, then the slow ones and those on full nodes (these need root)
 	@$(python) -m deploy.make.tests "full_node or slow" $(ARGS)

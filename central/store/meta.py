@@ -68,11 +68,6 @@ def mark_restored(tx: Transaction, epoch: int, at: datetime) -> None:
     set_value(tx, _RESTORED, at.isoformat())
 
 
-def clear_restored(tx: Transaction) -> None:
-    """The restore is over."""
-    tx.execute(tables.meta.delete().where(tables.meta.c.key == _RESTORED))
-
-
 def note_listening(tx: Transaction, at: datetime) -> None:
     """Central hears heartbeats from now on: after its own absence a node's silence before this says nothing."""
     set_value(tx, _LISTENING, at.isoformat())

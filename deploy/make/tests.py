@@ -1,5 +1,7 @@
 """Runs pytest with a marker expression; a selection that holds no test is said, and is no failure.
 
+With `--side-by-side` first, the files of tests are shared out among two workers: most tests wait for a cluster or a process.
+
 With MUNBON_SECOND_TRY=1 (as .ci/run sets it) the few tests that failed are tried once more, alone, for a machine may have been
 too busy for a wait with a bound. What passed only then is named, so that it can be mended; what fails again fails the run.
 """
@@ -12,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
+SIDE_BY_SIDE = "--side-by-side"
 FAILED = 1
 NO_TESTS_COLLECTED = 5
 MOST_TO_TRY_AGAIN = 5
@@ -19,8 +22,10 @@ MOST_TO_TRY_AGAIN = 5
 
 def main(arguments: list[str]) -> int:
     """Runs the tests of one marker expression, with any further arguments for pytest; returns the exit code."""
-    expression, *rest = arguments
-    code = run_pytest(expression, ["--durations=10", *rest])
+    side_by_side = arguments[0] == SIDE_BY_SIDE
+    expression, *rest = arguments[1:] if side_by_side else arguments
+    workers = ["--numprocesses=2", "--dist=loadfile"] if side_by_side and (os.cpu_count() or 1) > 1 else []
+    code = run_pytest(expression, ["--durations=10", *workers, *rest])
     if code == NO_TESTS_COLLECTED and not rest:
         print(f"munbon: no test is marked '{expression}'")
         return 0
