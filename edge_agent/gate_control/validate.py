@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from edge_agent.gate_control.model.site import GateSettings, SensorPoint, SiteSettings, StatusPoint
-from edge_agent.gate_control.model.values import GateReadings, Now, PointHistory, Quality, Reading, Sample, Selector
+from edge_agent.gate_control.model.values import Now, PointHistory, Quality, Reading, Sample, Selector
+from edge_agent.gate_control.model.values_v1 import GateReadings
 
 LEVEL_POINTS = ("upstream_level", "downstream_level")
 Histories = Mapping[str, PointHistory]

@@ -12,7 +12,8 @@ from typing import Any
 
 from edge_agent.gate_control.decide.site import decide, record_outcomes
 from edge_agent.gate_control.model.site import SiteSettings
-from edge_agent.gate_control.model.values import GateReadings, MoveTo, Now, PointHistory, Sample, SiteState, WriteOutcome
+from edge_agent.gate_control.model.values import MoveTo, Now, PointHistory, Sample
+from edge_agent.gate_control.model.values_v1 import GateReadings, SiteState, WriteOutcome
 from edge_agent.gate_control.simulation.canal import IntegratorDelayCanal
 from edge_agent.gate_control.simulation.example import example_canal, gate_toml
 from edge_agent.gate_control.simulation.plant import Position

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from edge_agent.gate_control.model.site import RegisterPoint, SiteSettings
-from edge_agent.gate_control.model.values import MoveTo, WriteOutcome
+from edge_agent.gate_control.model.values import MoveTo
+from edge_agent.gate_control.model.values_v1 import WriteOutcome
 from shared.errors import Retryable
 
 Encoder = Callable[[RegisterPoint, float], list[int]]

@@ -12,7 +12,8 @@ from edge_agent.gate_control.decide.interlocks import Verdict, judge_interlocks,
 from edge_agent.gate_control.decide.motion import STUCK, watch_motion
 from edge_agent.gate_control.decide.objective import EffectiveLimits, LevelTarget, describe, effective_limits, level_target, objective_at
 from edge_agent.gate_control.model.site import GateSettings, SensorPoint
-from edge_agent.gate_control.model.values import GateReadings, GateState, Motion, MoveTo, Now, Quality, Reading, Selector
+from edge_agent.gate_control.model.values import MoveTo, Now, Quality, Reading, Selector
+from edge_agent.gate_control.model.values_v1 import GateReadings, GateState, Motion
 from shared.contracts.gate_plan import GateDirective, Objective, PositionObjective
 
 CONSISTENT_SCANS = 2

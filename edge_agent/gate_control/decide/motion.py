@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge_agent.gate_control.model.site import GateSettings
-from edge_agent.gate_control.model.values import GateReadings, GateState, Motion, Selector
+from edge_agent.gate_control.model.values import Selector
+from edge_agent.gate_control.model.values_v1 import GateReadings, GateState, Motion
 
 STUCK = "stuck"
 WRONG_WAY = "wrong_way"

@@ -8,7 +8,8 @@ from dataclasses import replace
 from edge_agent.gate_control.decide.gate import decide_gate
 from edge_agent.gate_control.decide.interlocks import judge_interlocks
 from edge_agent.gate_control.model.site import SiteSettings
-from edge_agent.gate_control.model.values import Decision, GateReadings, GateState, MoveTo, Now, SiteState, WriteOutcome
+from edge_agent.gate_control.model.values import MoveTo, Now
+from edge_agent.gate_control.model.values_v1 import Decision, GateReadings, GateState, SiteState, WriteOutcome
 from shared.contracts.gate_plan import GatePlan
 
 

@@ -11,18 +11,8 @@ from typing import Any, Protocol
 
 from edge_agent.gate_control.decide.site import decide, hold_reasons, record_outcomes
 from edge_agent.gate_control.model.site import SiteSettings
-from edge_agent.gate_control.model.values import (
-    GateReadings,
-    GateState,
-    MoveTo,
-    Now,
-    PointHistory,
-    Quality,
-    Reading,
-    Sample,
-    SiteState,
-    WriteOutcome,
-)
+from edge_agent.gate_control.model.values import MoveTo, Now, PointHistory, Quality, Reading, Sample
+from edge_agent.gate_control.model.values_v1 import GateReadings, GateState, SiteState, WriteOutcome
 from edge_agent.gate_control.validate import validate_samples
 from shared.clock import Clock
 from shared.contracts.gate_plan import GatePlan

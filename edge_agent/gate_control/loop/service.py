@@ -21,7 +21,8 @@ from edge_agent.gate_control.journal.interlock_file import LatestFile
 from edge_agent.gate_control.journal.writer import Journal, Retention
 from edge_agent.gate_control.loop.scan import ClockTrust, Field, GateLoop, Ports
 from edge_agent.gate_control.model.site import SiteSettings
-from edge_agent.gate_control.model.values import MoveTo, Sample, WriteOutcome
+from edge_agent.gate_control.model.values import MoveTo, Sample
+from edge_agent.gate_control.model.values_v1 import WriteOutcome
 from edge_agent.gate_control.sense.registers import encode_registers
 from edge_agent.gate_control.sense.site import SiteReader
 from shared.clock import Clock, SystemClock

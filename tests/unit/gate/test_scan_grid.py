@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.gate_control.loop.scan import ClockTrust, GateLoop, Ports
-from edge_agent.gate_control.model.values import MoveTo, Sample, WriteOutcome
+from edge_agent.gate_control.model.values import MoveTo, Sample
+from edge_agent.gate_control.model.values_v1 import WriteOutcome
 from shared.clock import SystemClock
 from shared.contracts.gate_socket import JournalKind
 from shared.contracts.interlock import Interlock
