@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 
 from edge_agent.gate_control.model.devices import Point
 from edge_agent.gate_control.model.gates import Gate, Geometry
@@ -105,9 +106,9 @@ def count_of_pct(gate: Gate, opening_pct: float) -> float:
 
 
 def resolution_pct(gate: Gate, position: Point) -> float:
-    """Largest change of opening, in percent, that one step of the position's resolution stands for; the steepest part of the table counts."""
+    """Largest change of opening, in percent, that one step of the position's resolution stands for: by the table's steepest part."""
     rows = sorted((row.count, row.opening_m) for row in gate.actuator.table) or [(0.0, 0.0), (100.0, gate.geometry.height_m)]
-    slopes = [abs(b[1] - a[1]) / (b[0] - a[0]) for a, b in zip(rows, rows[1:], strict=False) if b[0] > a[0]]
+    slopes = [abs(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(rows) if b[0] > a[0]]
     return 100.0 * max(slopes, default=0.0) * position.resolution / gate.geometry.height_m
 
 
@@ -117,18 +118,18 @@ def _undershot(geometry: Geometry, opening_m: float, h1: float, h2: float) -> fl
     under_m = min(opening_m, h1)
     head_m = min(h1 / (1.0 + CONTRACTION * under_m / h1), h1 - h2)
     orifice = geometry.cd * under_m * math.sqrt(2.0 * GRAVITY_M_PER_S2 * head_m)
-    weir = CRITICAL_WEIR * h1**1.5 * _villemonte(h1, h2)
+    weir = CRITICAL_WEIR * h1 * math.sqrt(h1) * _villemonte(h1, h2)
     return geometry.width_m * min(orifice, weir)
 
 
 def _overshot(geometry: Geometry, h1: float, h2: float) -> float:
     if h1 <= 0.0 or h1 <= h2:
         return 0.0
-    return geometry.width_m * (2.0 / 3.0 * geometry.cd * math.sqrt(2.0 * GRAVITY_M_PER_S2) * h1**1.5 * _villemonte(h1, h2))
+    return geometry.width_m * (2.0 / 3.0 * geometry.cd * math.sqrt(2.0 * GRAVITY_M_PER_S2) * h1 * math.sqrt(h1) * _villemonte(h1, h2))
 
 
 def _villemonte(h1: float, h2: float) -> float:
-    return float((1.0 - min(1.0, h2 / h1) ** 1.5) ** 0.385) if h2 > 0.0 else 1.0
+    return math.pow(1.0 - math.pow(min(1.0, h2 / h1), 1.5), 0.385) if h2 > 0.0 else 1.0
 
 
 def _heads(edge_m: float, upstream_m: float, downstream_m: float | None) -> tuple[float, float]:
