@@ -6,7 +6,7 @@ Run `python -m tests.contract.wire.record` after a new minor or major version; f
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from shared.contracts.base import Contract
@@ -14,6 +14,7 @@ from shared.contracts.command import Command, CommandReply
 from shared.contracts.desired import AppDesired, AppState, Desired
 from shared.contracts.envelope import Role, parse_envelope
 from shared.contracts.event import Cause, Event, EventType, ObjectRef, ReleaseEventData, wire_type
+from shared.contracts.gate_command import CommandView, GateCommand, GateVerb
 from shared.contracts.gate_plan import GateDirective, GateLimits, GatePlan, PositionObjective, ScheduleEntry, UpstreamLevelObjective
 from shared.contracts.gate_socket import GateOperation, GateReply, GateRequest, JournalKind, JournalRecord
 from shared.contracts.interlock import Interlock
@@ -131,6 +132,27 @@ def _gate() -> dict[str, Contract]:
         ),
         "command-reply": CommandReply(
             command_id="c0ffee00c0ffee00", node="pi-north", accepted=False, code="Expired", reason="30 s too late"
+        ),
+        "gate-command": GateCommand(
+            id="0123456789abcdef0123456789abcdef",
+            site="north",
+            gate="g1",
+            verb=GateVerb.MOVE,
+            params={"opening_pct": 37.5, "expires_after_s": 900.0},
+            issued_at=NOW,
+            expires_at=NOW + timedelta(seconds=60),
+            author="Malee",
+            note="trash at the rack",
+        ),
+        "gate-command-answer": CommandView(
+            id="0123456789abcdef0123456789abcdef",
+            gate="g1",
+            verb="move",
+            accepted=False,
+            code="TaggedOut",
+            reason="gate g1 is tagged out by som since 2026-11-20T06:12:00Z: diver in the water",
+            reasons=("tagged out",),
+            at=NOW,
         ),
         "gate-request": GateRequest(id="1", operation=GateOperation.JOURNAL_READ, params={"after": 7, "limit": 100}),
         "gate-reply": GateReply(id="1", ok=True, data={"journal_id": "j1", "records": []}),
