@@ -17,7 +17,7 @@ from edge_agent.gate_control.model.gates import Gate, Geometry
 GRAVITY_M_PER_S2 = 9.81
 CONTRACTION = 0.61
 """Depth of a free jet over its opening (Belaud, Cassan, Baume 2009: 0.60 to 0.62 at small openings)."""
-CRITICAL_WEIR = (2.0 / 3.0) ** 1.5 * math.sqrt(GRAVITY_M_PER_S2)
+CRITICAL_WEIR = 2.0 / 3.0 * math.sqrt(2.0 / 3.0 * GRAVITY_M_PER_S2)
 """Critical flow over a sill per metre of width: 1.705 h^1.5. It governs once a leaf is out of the water."""
 _HEAD_MAX_M = 1_000.0
 _FLOW_MAX_M3S = 1e9
