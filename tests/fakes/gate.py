@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from edge_agent.gate_control.decide.site import decide, record_outcomes
+from edge_agent.gate_control.decide.v1.site import decide, record_outcomes
 from edge_agent.gate_control.model.site import SiteSettings
 from edge_agent.gate_control.model.values import MoveTo, Now, PointHistory, Sample
 from edge_agent.gate_control.model.values_v1 import GateReadings, SiteState, WriteOutcome

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edge_agent.gate_control.decide.plan import check_plan
+from edge_agent.gate_control.decide.v1.plan import check_plan
 from edge_agent.gate_control.model.site import SiteSettings
 from edge_agent.gate_control.model.values import Now
 from shared.contracts.base import format_utc

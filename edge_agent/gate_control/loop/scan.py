@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from edge_agent.gate_control.decide.site import decide, hold_reasons, record_outcomes
+from edge_agent.gate_control.decide.v1.site import decide, hold_reasons, record_outcomes
 from edge_agent.gate_control.model.site import SiteSettings
 from edge_agent.gate_control.model.values import MoveTo, Now, PointHistory, Quality, Reading, Sample
 from edge_agent.gate_control.model.values_v1 import GateReadings, GateState, SiteState, WriteOutcome

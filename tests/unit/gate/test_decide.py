@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from edge_agent.gate_control.decide.site import hold_reasons
+from edge_agent.gate_control.decide.v1.site import hold_reasons
 from edge_agent.gate_control.model.values import Sample
 from shared.contracts.gate_plan import PositionObjective, ScheduleEntry, UpstreamLevelObjective
 from tests.fakes.gate import START, CanalBench, make_bench, make_plan, with_value

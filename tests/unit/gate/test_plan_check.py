@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from edge_agent.gate_control.decide.plan import check_plan
+from edge_agent.gate_control.decide.v1.plan import check_plan
 from shared.contracts.gate_plan import (
     DeliveryOrder,
     DownstreamLevelObjective,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from edge_agent.gate_control.decide.control import clamp, filter_level, pi_increment, quantise
-from edge_agent.gate_control.decide.interlocks import Verdict, judge_interlocks, update_interlocks
-from edge_agent.gate_control.decide.motion import STUCK, watch_motion
-from edge_agent.gate_control.decide.objective import EffectiveLimits, LevelTarget, describe, effective_limits, level_target, objective_at
+from edge_agent.gate_control.decide.v1.interlocks import Verdict, judge_interlocks, update_interlocks
+from edge_agent.gate_control.decide.v1.motion import STUCK, watch_motion
+from edge_agent.gate_control.decide.v1.objective import EffectiveLimits, LevelTarget, describe, effective_limits, level_target, objective_at
 from edge_agent.gate_control.model.site import GateSettings, SensorPoint
 from edge_agent.gate_control.model.values import MoveTo, Now, Quality, Reading, Selector
 from edge_agent.gate_control.model.values_v1 import GateReadings, GateState, Motion

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_agent.gate_control.decide.objective import describe, level_target
+from edge_agent.gate_control.decide.v1.objective import describe, level_target
 from edge_agent.gate_control.model.site import GateSettings, SiteSettings
 from edge_agent.gate_control.model.values import Now
 from shared.contracts.gate_plan import FlowObjective, GateDirective, GatePlan, Objective, PositionObjective

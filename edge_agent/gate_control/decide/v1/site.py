@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from edge_agent.gate_control.decide.gate import decide_gate
-from edge_agent.gate_control.decide.interlocks import judge_interlocks
+from edge_agent.gate_control.decide.v1.gate import decide_gate
+from edge_agent.gate_control.decide.v1.interlocks import judge_interlocks
 from edge_agent.gate_control.model.site import SiteSettings
 from edge_agent.gate_control.model.values import MoveTo, Now
 from edge_agent.gate_control.model.values_v1 import Decision, GateReadings, GateState, SiteState, WriteOutcome
