@@ -130,6 +130,8 @@ class Point(RegisterPlace):
     """Older values are not used; per loop the phase margin may ask for less."""
     counter_register: RegisterAddress | None = None
     """A register of the same table that changes with each new sample; while it stands still the value is old."""
+    age_register: RegisterAddress | None = None
+    """A register of the same table with the age of the value in tenths of a second, 65535: unknown. Our own Modbus map has one."""
     remote: str = ""
     """Name of the site that owns the point; its loss is expected, and freezes its terms."""
 

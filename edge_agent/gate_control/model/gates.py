@@ -48,9 +48,22 @@ class CommsLost(Settings):
     opening_pct: Pct | None = None
     timer_s: Positive = 30.0
     action_register: RegisterAddress | None = None
+    action_value: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    """What the device calls `action`; its manual says."""
+    position_register: RegisterAddress | None = None
+    """For action `position`; scaled as the desired position is. Rotork IQ: 13, in percent, known to the profile."""
     timer_register: RegisterAddress | None = None
+    """In seconds."""
     heartbeat_register: RegisterAddress | None = None
     """A holding register that is counted up with each scan."""
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if (self.action == "position") != (self.opening_pct is not None):
+            raise ValueError("opening_pct belongs to action 'position', and to it alone")
+        if (self.action_register is None) != (self.action_value is None):
+            raise ValueError("action_register and action_value belong together")
+        return self
 
 
 class Actuator(Settings):
