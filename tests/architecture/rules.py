@@ -19,6 +19,8 @@ PURE = (
     "edge_agent.assess",
     "edge_agent.model",
     "edge_agent.gate_control.validate",
+    "edge_agent.gate_control.validate_v1",
+    "edge_agent.gate_control.wire",
     "edge_agent.gate_control.decide",
     "edge_agent.gate_control.model",
     "shared.contracts",

@@ -17,7 +17,7 @@ from edge_agent.gate_control.model.values_v1 import GateReadings, SiteState, Wri
 from edge_agent.gate_control.simulation.canal import IntegratorDelayCanal
 from edge_agent.gate_control.simulation.example import example_canal, gate_toml
 from edge_agent.gate_control.simulation.plant import Position
-from edge_agent.gate_control.validate import validate_samples
+from edge_agent.gate_control.validate_v1 import validate_samples
 from shared.contracts.envelope import Role
 from shared.contracts.gate_plan import GateDirective, GateLimits, GatePlan, Objective, ScheduleEntry, UpstreamLevelObjective
 from shared.signing.dsse import make_trust_root, sign_document

@@ -13,7 +13,7 @@ from edge_agent.gate_control.decide.v1.site import decide, hold_reasons, record_
 from edge_agent.gate_control.model.site import SiteSettings
 from edge_agent.gate_control.model.values import MoveTo, Now, PointHistory, Quality, Reading, Sample
 from edge_agent.gate_control.model.values_v1 import GateReadings, GateState, SiteState, WriteOutcome
-from edge_agent.gate_control.validate import validate_samples
+from edge_agent.gate_control.validate_v1 import validate_samples
 from shared.clock import Clock
 from shared.contracts.gate_plan import GatePlan
 from shared.contracts.gate_socket import GateReading, GateStatus, JournalKind

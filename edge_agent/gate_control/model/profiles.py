@@ -90,6 +90,4 @@ def _configured(status: StatusBits) -> dict[str, tuple[FactBit, ...]]:
         "by_hand": status.by_hand_bit,
         "inhibited": status.inhibited_bit,
     }
-    return {
-        fact: (FactBit(status.device, status.table, status.register_address, bit),) for fact, bit in named.items() if bit is not None
-    }
+    return {fact: (FactBit(status.device, status.table, status.register_address, bit),) for fact, bit in named.items() if bit is not None}

@@ -1,4 +1,7 @@
-"""Frames around requests and replies. Pure. TCP: MODBUS Messaging on TCP/IP V1.0b, section 3.1. RTU: MODBUS over Serial Line V1.02, 2.5.1."""
+"""Frames around requests and replies. Pure.
+
+TCP: MODBUS Messaging on TCP/IP V1.0b, section 3.1. RTU: MODBUS over Serial Line V1.02, section 2.5.1.
+"""
 
 from __future__ import annotations
 

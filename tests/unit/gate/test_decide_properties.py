@@ -9,7 +9,7 @@ from edge_agent.gate_control.decide.v1.plan import check_plan
 from edge_agent.gate_control.decide.v1.site import decide, record_outcomes
 from edge_agent.gate_control.model.values import MoveTo, Now, PointHistory, Quality, Reading, Sample, Selector
 from edge_agent.gate_control.model.values_v1 import GateReadings, SiteState, WriteOutcome
-from edge_agent.gate_control.validate import validate_samples
+from edge_agent.gate_control.validate_v1 import validate_samples
 from shared.contracts.gate_plan import (
     DownstreamLevelObjective,
     FlowObjective,

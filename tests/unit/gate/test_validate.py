@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from edge_agent.gate_control.model.site import SensorPoint, SiteSettings
 from edge_agent.gate_control.model.values import PointHistory, Quality, Reading, Sample, Selector
-from edge_agent.gate_control.validate import validate_point, validate_samples
+from edge_agent.gate_control.validate_v1 import validate_point, validate_samples
 from tests.fakes.gate import now_at, site_settings
 
 POINT = SensorPoint.model_validate(
