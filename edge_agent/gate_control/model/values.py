@@ -56,6 +56,33 @@ class Sample:
     error: str = ""
 
 
+POOL_ENDS = ("head", "tail")
+"""Beside the points there is a reading `<pool>/head` and `<pool>/tail` for each pool end that has sensors: what they say together."""
+
+
+@dataclass(frozen=True)
+class Stillness:
+    """How long a level has shown the very same value, and how far it should have moved meanwhile by the flows around its pool."""
+
+    value: float
+    since_s: float
+    """Sample time at which it took this value."""
+    trend_per_s: float = 0.0
+    """How fast it moved before that."""
+    samples: int = 0
+    """Fresh ones since then."""
+    by_flow_m: float = 0.0
+    """Change that the flows have made expected since then."""
+    base_m3s: float | None = None
+    """Balance of the flows when it took this value; None until they are known."""
+    far_m3s: tuple[float, ...] = ()
+    """Mean flows at the other end of the pool, oldest first: they arrive after the pool's delay."""
+    bin_began_s: float = 0.0
+    bin_sum_m3s: float = 0.0
+    bin_count: int = 0
+    updated_at_s: float = 0.0
+
+
 @dataclass(frozen=True)
 class PointHistory:
     """The last believed value of a point."""
@@ -64,6 +91,9 @@ class PointHistory:
     sampled_at_s: float = 0.0
     first_seen_s: float | None = None
     """When the point was first asked for: a point that never answered is as old as that."""
+    loop_fault_since_s: float | None = None
+    """Since when its current loop has said that it is broken (NAMUR NE 43)."""
+    stillness: Stillness | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +149,8 @@ class StopMotion:
 
     gate: str
     reason: str
+    opening_pct: float | None = None
+    """Where it was last seen, for actuators that know positions and no stop."""
 
 
 @dataclass(frozen=True)
@@ -181,9 +213,11 @@ class ControllerState:
     wanted_flow_m3s: float | None = None
     """The controller's own output; None until taken over from the present gate flow."""
     neighbour_flow_m3s: float | None = None
-    """Actual flow of the decoupler's structure at the last step."""
+    """Actual flow of the decoupler's structure at the last step, less what orders made of it."""
     ordered_flow_m3s: float | None = None
     """Part of the output that ordered changes made, so that each is passed on once."""
+    wanted_pct: Mapping[str, float] = field(default_factory=dict)
+    """Opening that each gate should have for the output, by gate."""
     flow_bias_m3s: float = 0.0
     """Slow integral of the flow error, added before the gate law is inverted."""
     controlled_at_s: float | None = None
@@ -202,10 +236,13 @@ class GateState:
     position_pct: float | None = None
     """Where it was last seen."""
     motion: Motion | None = None
-    settled_at_s: float | None = None
-    """End of the last move."""
-    last_direction: int = 0
-    """Of the last travel: +1 opening, -1 closing, 0 none yet."""
+    still_pct: float | None = None
+    still_since_s: float = 0.0
+    """Since when it was seen at `still_pct`, within the tolerance."""
+    rest_pct: float | None = None
+    """Where it came to rest with no move in hand; leaving it is a move that nobody commanded."""
+    asked_at_s: float | None = None
+    """When a tripped gate was last asked to follow an interlock all the same."""
     trip: str = ""
     """Why the gate takes no more commands until an operator resets it: `stuck`, `wrong_way`, `uncommanded`, `jammed`."""
     write_error: str = ""
