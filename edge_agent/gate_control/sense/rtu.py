@@ -9,7 +9,7 @@ import os
 import termios
 
 from edge_agent.gate_control.model.devices import ModbusRtu
-from edge_agent.gate_control.sense.silence import NoAnswer, Refused
+from edge_agent.gate_control.sense.silence import LineDown, NoAnswer, Refused
 from edge_agent.gate_control.wire.frames import MAX_RTU_BYTES, find_rtu_reply, rtu_frame
 from edge_agent.gate_control.wire.messages import NotAnAnswer, RefusedByDevice, Request, parse_reply
 from shared.clock import Clock
@@ -122,17 +122,17 @@ class RtuLink:
         self._shut()
         now_s = self._clock.monotonic_s()
         if 0.0 < self._reopen_at_s - now_s <= REOPEN_AFTER_S:
-            raise NoAnswer("is not open", subject=self.name)
+            raise LineDown("is not open", subject=self.name)
         self._reopen_at_s = now_s + REOPEN_AFTER_S
         try:
             descriptor = os.open(self._settings.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise NoAnswer(f"cannot be opened: {error.strerror}", subject=self.name) from error
+            raise LineDown(f"cannot be opened: {error.strerror}", subject=self.name) from error
         try:
             _configure(descriptor, self._settings)
         except (OSError, termios.error) as error:
             os.close(descriptor)
-            raise NoAnswer(f"takes not these settings: {error}", subject=self.name) from error
+            raise LineDown(f"does not take these settings: {error}", subject=self.name) from error
         asyncio.get_running_loop().add_reader(descriptor, self._read_ready)
         self._descriptor, self._line_error = descriptor, ""
         return descriptor

@@ -9,6 +9,10 @@ class NoAnswer(Retryable):
     """The line or the unit did not answer, or what came was no answer to the request."""
 
 
+class LineDown(NoAnswer):
+    """There is no line to the unit now. Says nothing about the unit, and costs no time."""
+
+
 class Refused(Retryable):
     """The unit answered with an exception code."""
 

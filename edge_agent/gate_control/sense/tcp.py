@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from edge_agent.gate_control.model.devices import ModbusTcp
-from edge_agent.gate_control.sense.silence import NoAnswer, Refused
+from edge_agent.gate_control.sense.silence import LineDown, NoAnswer, Refused
 from edge_agent.gate_control.wire.frames import MAX_FRAME_BYTES, take_tcp_frame, tcp_frame
 from edge_agent.gate_control.wire.messages import NotAnAnswer, RefusedByDevice, Request, parse_reply
 from shared.clock import Clock
@@ -101,7 +101,7 @@ class TcpLink:
         if self._connecting is None or self._connecting.done():
             self._drop()
             self._connecting = asyncio.create_task(self._connect(), name=f"connect {self.name}")
-        raise NoAnswer(f"is not connected{f': {self._connect_error}' if self._connect_error else ''}", subject=self.name)
+        raise LineDown(f"is not connected{f': {self._connect_error}' if self._connect_error else ''}", subject=self.name)
 
     async def _connect(self) -> None:
         """Try until it holds."""

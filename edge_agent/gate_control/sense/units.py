@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_agent.gate_control.model.devices import Device
 from edge_agent.gate_control.sense.circuit import Circuit, after_failure, may_ask
 from edge_agent.gate_control.sense.link import Link
-from edge_agent.gate_control.sense.silence import NoAnswer, Refused
+from edge_agent.gate_control.sense.silence import LineDown, NoAnswer, Refused
 from edge_agent.gate_control.wire.messages import GATEWAY_CODES, Request, read_request, write_request
 from shared.clock import Clock
 
@@ -25,7 +25,6 @@ class Unit:
         """For people: `host:port unit 1`."""
         return f"{self._link.name} unit {self.device.device_id}"
 
-    @property
     def is_silent(self) -> bool:
         """Whether it is being left alone."""
         return not may_ask(self._circuit, self._clock.monotonic_s())
@@ -37,14 +36,14 @@ class Unit:
             NoAnswer: none of the requests was answered, or the unit is left alone for now.
             Refused: it said no; asking again would not change that.
         """
-        if self.is_silent:
+        if self.is_silent():
             raise NoAnswer(f"is silent and left alone for now; last: {self._last_error}", subject=self.name)
         request = read_request(self.device.device_id, table, start, count)
         for tries_left in range(self.device.retries, -1, -1):
             try:
                 return await self._exchange(request)
-            except NoAnswer:
-                if not tries_left or self.is_silent:
+            except NoAnswer as error:
+                if not tries_left or self.is_silent() or isinstance(error, LineDown):
                     raise
         raise AssertionError("unreachable")
 
@@ -70,6 +69,8 @@ class Unit:
     async def _exchange(self, request: Request) -> tuple[int, ...]:
         try:
             registers = await self._link.exchange(request, self.device.timeout_s)
+        except LineDown as error:
+            raise LineDown(error.message, subject=self.name) from error
         except NoAnswer as error:
             self._note_failure(error.message)
             raise NoAnswer(error.message, subject=self.name) from error
