@@ -39,7 +39,7 @@ class SiteInput(Settings):
 
 
 class AlarmRule(Settings):
-    """Priority and damping of an alarm, by its name; without a rule: medium, 5 s, no off-delay."""
+    """Priority and damping of an alarm, by its name, with or without detail; without a rule those of docs/reference/gate-alarms.md."""
 
     name: Name
     priority: Literal["low", "medium", "high", "urgent"] = "medium"
