@@ -25,8 +25,8 @@ COMMAND_FEATURES: Final[frozenset[str]] = frozenset()
 CommandId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{16,64}$")]
 GateOrSite = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{0,63}$")]
 """A gate's name; empty where the whole site is meant."""
-AlarmName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{0,63}$")]
-"""Name of an alarm without its gate, for example `level_high`."""
+AlarmName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]{1,63}/)?[a-z0-9_.-]{0,63}$")]
+"""Name of an alarm of the gate (without a gate: of the site), or its whole key `<gate, pool or site>/<name>`."""
 Note = Annotated[str, StringConstraints(max_length=500)]
 
 
@@ -64,7 +64,7 @@ class ServiceParams(Contract):
 
 
 class AckParams(Contract):
-    """One alarm of the gate (or of the site); empty: all of them."""
+    """One alarm; empty: all of the gate, and without a gate all there are."""
 
     alarm: AlarmName = ""
 
@@ -162,6 +162,8 @@ class CommandView(Contract):
     at: UtcTime | None = None
     repeated: bool = False
     """It had been carried out before; nothing was done now."""
+    data: dict[str, Any] = Field(default_factory=dict)
+    """Of the first step of taking off a tag: `code`, and how long it is good (`valid_s`)."""
 
 
 def _parse(verb: GateVerb, params: dict[str, Any]) -> Params:

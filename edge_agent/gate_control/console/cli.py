@@ -9,6 +9,8 @@ from pathlib import Path
 
 from edge_agent.gate_control.console.client import ask
 from edge_agent.gate_control.console.render import as_json, plan_text, status_text
+from edge_agent.gate_control.console.site_commands import add_tune
+from edge_agent.gate_control.console.site_commands import check as check_site_file
 from edge_agent.gate_control.model.site import SiteSettings
 from shared.contracts.gate_socket import GateOperation, GateStatus, PlanView
 from shared.errors import MunbonError
@@ -53,8 +55,11 @@ def _parser(run_site: RunSite) -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="ask the running gate how it stands")
     plan = commands.add_parser("plan", help="the plan in force").add_subparsers(dest="plan_command", required=True)
     show = plan.add_parser("show", help="show the plan in force or on standby")
+    check.add_argument("site", type=Path, nargs="?", help="site.yaml")
+    add_tune(commands)
     for command in (run, check, status, show):
         command.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), help=f"configuration (default {DEFAULT_CONFIG})")
+    check.add_argument("-o", "--output", choices=("text", "json"), default="text")
     for command in (status, show):
         command.add_argument("--socket", type=Path, help="the gate's socket, instead of the one that the configuration names")
         command.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -66,6 +71,8 @@ def _parser(run_site: RunSite) -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if options.site is not None:
+        return check_site_file(options.site, as_json=options.output == "json")
     site = load_site(options.config)
     sys.stdout.write(f"{options.config}: site {site.site}, {len(site.gates)} gate(s), scan every {site.scan_period_s:g} s: good\n")
     return 0

@@ -29,7 +29,7 @@ from edge_agent.gate_control.model.values import Now
 from shared.contracts.base import format_utc
 
 MAX_MOTION_S = 86_400.0
-CLEARANCE_S = 120.0
+CLEARANCE_S = 60.0
 """So long the second step of taking a tag off may wait."""
 MAX_TAGS = 16
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import secrets
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any, cast
 from sdnotify import SystemdNotifier
 
 from edge_agent.gate_control.actuate.site import SiteActuator
+from edge_agent.gate_control.console.command_book import BOOK_FILE, CommandBook
+from edge_agent.gate_control.console.desk import Desk
 from edge_agent.gate_control.console.plans import PlanBook
 from edge_agent.gate_control.console.server import ConsoleServer
 from edge_agent.gate_control.journal.disk_thread import DiskThread
@@ -82,7 +85,19 @@ class GateService:
             notify=_notifier(),
         )
         self.loop = GateLoop(site, ports, clock, trust)
-        self._server = ConsoleServer(folder / site.socket, self, allowed_uids=site.socket_uids)
+        self._book = CommandBook(state_dir / BOOK_FILE, self._saves.run)
+        self.desk = Desk(
+            site.site,
+            [gate.id for gate in site.gates],
+            folder / site.trust_root,
+            self._book,
+            reading=self._reads.run,
+            now=trust.now,
+            record=self.journal.append,
+            release_plan=self.plans.release_local,
+            new_code=lambda: f"{secrets.randbelow(1_000_000):06}",
+        )
+        self._server = ConsoleServer(folder / site.socket, self, roles=dict.fromkeys(site.socket_uids, "viewer"))
         self._written = asyncio.Event()
         self._listening = False
         self._socket_error = ""
@@ -99,13 +114,18 @@ class GateService:
         self.journal.start()
         self.journal.append(JournalKind.STARTED, data={"pid": os.getpid()})
         await self._listen()
-        plans = asyncio.create_task(self._follow_plans(), name="plans")
+        beside = [
+            asyncio.create_task(self._follow_plans(), name="plans"),
+            asyncio.create_task(self._book.open(self._clock), name="commands"),
+        ]
         try:
             await self.loop.run(stop)
         finally:
-            plans.cancel()
-            await asyncio.gather(plans, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self._server.stop()
+            await self._book.settle(FLUSH_AT_STOP_S)
             self.journal.append(JournalKind.STOPPED)
             if not self.journal.stop(FLUSH_AT_STOP_S):
                 log.warning("journal could not be written before the end")
@@ -117,6 +137,10 @@ class GateService:
     async def set_plan(self, envelope: bytes) -> PlanView:
         """See `PlanBook.set`."""
         return await self.plans.set(envelope)
+
+    async def set_local_plan(self, content: bytes, author: str) -> PlanView:
+        """See `PlanBook.set_local`."""
+        return await self.plans.set_local(content, author)
 
     def plan_view(self) -> PlanView:
         """See `PlanBook.view`."""
@@ -172,6 +196,8 @@ class GateService:
 
     def _site_alarms(self) -> dict[str, str]:
         alarms = dict(self.plans.problems)
+        if self._book.problem:
+            alarms["commands_not_saved"] = self._book.problem
         if not self._listening and self._socket_error:
             alarms["socket_not_listening"] = self._socket_error
         if self._interlock.error:
