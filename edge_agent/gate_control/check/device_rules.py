@@ -89,8 +89,10 @@ def _figures(point: Point, path: Path) -> Iterator[Remark]:
         if loop.low == loop.high:
             problem = f"the current loop says {loop.low:g} at 4 mA and at 20 mA"
             yield Remark((*path, "current_loop"), problem, "every current would be the same value", "give the sensor's range")
-        elif point.valid_max < min(loop.low, loop.high) or point.valid_min > max(loop.low, loop.high):
-            problem = f"the current loop shows {loop.low:g} to {loop.high:g}, nothing of {point.valid_min:g} to {point.valid_max:g}"
+            return
+        low, high = sorted(end + point.offset for end in (loop.low, loop.high))
+        if point.valid_max < low or point.valid_min > high:
+            problem = f"the current loop shows {low:g} to {high:g}, nothing of {point.valid_min:g} to {point.valid_max:g}"
             yield Remark(
                 (*path, "current_loop"), problem, "no reading would ever be valid", "correct the loop's range, offset or valid range"
             )

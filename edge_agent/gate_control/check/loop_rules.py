@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge_agent.gate_control.check.finding import Path, Remark
-from edge_agent.gate_control.check.pool_rules import upper_pool
 from edge_agent.gate_control.decide import tuning
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.pools import LevelLoop, Pool, Structure
@@ -31,7 +30,7 @@ class PlacedLoop:
 def placed_loops(site: SiteConfiguration) -> Iterator[PlacedLoop]:
     """Every level loop that has a pool to hold."""
     for index, structure in enumerate(site.structures):
-        above, below = upper_pool(site, structure.id), site.pools_below(structure.id)
+        above, below = site.pool_above(structure.id), site.pools_below(structure.id)
         if structure.upstream_loop is not None and above is not None:
             yield PlacedLoop(structure, "upstream_loop", structure.upstream_loop, above, True, ("structures", index, "upstream_loop"))
         if structure.downstream_loop is not None and len(below) == 1:
@@ -57,7 +56,7 @@ def loop_remarks(site: SiteConfiguration) -> Iterator[Remark]:
 
 
 def _places(site: SiteConfiguration, structure: Structure, path: Path) -> Iterator[Remark]:
-    above, below = upper_pool(site, structure.id), site.pools_below(structure.id)
+    above, below = site.pool_above(structure.id), site.pools_below(structure.id)
     loops = structure.upstream_loop is not None or structure.downstream_loop is not None
     if loops and (above is None or not above.tail_levels):
         problem = f"structure {structure.id} holds a level, but no level above it is known"
@@ -127,7 +126,7 @@ def _safe(placed: PlacedLoop, margin_deg: float) -> str:
 
 
 def _decoupler(site: SiteConfiguration, placed: PlacedLoop) -> Iterator[Remark]:
-    named, point_name = placed.loop.decoupler_structure, placed.loop.decoupler_point
+    named, point_name = placed.loop.decoupler_structure, placed.loop.decoupler_flow_point
     expected = placed.pool.outlet if placed.key == "downstream_loop" else placed.pool.inlet
     if named is not None and named != expected:
         end = "end" if placed.key == "downstream_loop" else "head"
@@ -135,14 +134,14 @@ def _decoupler(site: SiteConfiguration, placed: PlacedLoop) -> Iterator[Remark]:
         why = "its flow has nothing to do with this level, and would disturb it"
         yield Remark((*placed.path, "decoupler_structure"), problem, why, f"name {expected}" if expected else "remove it")
     if named is not None and point_name is not None:
-        problem = "decoupler_structure and decoupler_point both say whose flow is passed on"
+        problem = "decoupler_structure and decoupler_flow_point both say whose flow is passed on"
         yield Remark(
-            (*placed.path, "decoupler_point"), problem, "the flow would count twice", "keep one: the point for another site's gate"
+            (*placed.path, "decoupler_flow_point"), problem, "the flow would count twice", "keep one: the point for another site's gate"
         )
     point = site.point(point_name) if point_name is not None else None
     if point is not None and point.unit != "m3s":
         problem = f"point {point.id} is in {point.unit}, not in m3s"
-        yield Remark((*placed.path, "decoupler_point"), problem, "it stands for a flow", "name a flow, or correct its unit")
+        yield Remark((*placed.path, "decoupler_flow_point"), problem, "it stands for a flow", "name a flow, or correct its unit")
 
 
 def _one_integrator_each(site: SiteConfiguration) -> Iterator[Remark]:

@@ -64,7 +64,7 @@ def _structure(known: _Known, structure: Structure, path: Path) -> Iterator[Rema
     for key, loop in (("upstream_loop", structure.upstream_loop), ("downstream_loop", structure.downstream_loop)):
         if loop is not None:
             yield from known.check("structure", loop.decoupler_structure, (*path, key, "decoupler_structure"))
-            yield from known.check("point", loop.decoupler_point, (*path, key, "decoupler_point"))
+            yield from known.check("point", loop.decoupler_flow_point, (*path, key, "decoupler_flow_point"))
     for index, point in enumerate(structure.flow_loop.flow_points):
         yield from known.check("point", point, (*path, "flow_loop", "flow_points", index))
 

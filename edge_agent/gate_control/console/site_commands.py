@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -193,6 +194,6 @@ def _row(structure: str, key: str, pool: Pool, loop: LevelLoop, *, is_local: boo
         phase_margin_low_deg=round(low.phase_margin_deg, 2),
         phase_margin_high_deg=round(high.phase_margin_deg, 2),
         gain_margin_db=round(worst.gain_margin_db, 2),
-        crossover_period_s=round(6.283185307 / worst.crossover_rad_s, 1),
+        crossover_period_s=round(math.tau / worst.crossover_rad_s, 1),
         max_age_s=round(tuning.loop_max_age_s(pool, loop, is_local=is_local), 1),
     )

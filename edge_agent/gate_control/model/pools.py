@@ -71,8 +71,8 @@ class LevelLoop(Settings):
     """Share of the neighbour's change of flow that is passed on at once (Litrico: 0.7, 0.8, 0.9, 1 down the canal)."""
     decoupler_structure: GateId | None = None
     """For a downstream loop the structure at the end of the pool; for an upstream loop the one that feeds it."""
-    decoupler_point: Name | None = None
-    """Instead of it a measured flow (m3/s): of a structure that belongs to another site."""
+    decoupler_flow_point: Name | None = None
+    """Where that structure is not of this site: a point with its actual flow, unit m3s."""
     feed_forward: bool = True
     """Pass ordered changes on early, by the pool's delay."""
 
