@@ -49,9 +49,6 @@ class TcpLink:
                     reply = await self._ask(streams, request)
             except (TimeoutError, OSError, EOFError, NotAnAnswer) as error:
                 raise self._failed(error, timeout_s) from error
-            except asyncio.CancelledError:
-                self._drop()  # half a request may be on its way
-                raise
             return self._judge(request, reply)
 
     async def rest(self) -> None:

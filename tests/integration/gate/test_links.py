@@ -12,7 +12,7 @@ from edge_agent.gate_control.sense.reader import PointReader
 from edge_agent.gate_control.sense.silence import NoAnswer, Refused
 from shared.clock import SystemClock
 from tests.fakes.gate_site import gate, level_point, rtu_device, site, tcp_device
-from tests.integration.gate.conftest import until
+from tests.fakes.until import until
 from tests.integration.gate.modbus_lines import RawRtu, RawTcp, closing, registers_of, rtu, tcp
 
 LEVELS = {10: 2000, 20: 2100}
