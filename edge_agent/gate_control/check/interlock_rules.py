@@ -45,7 +45,9 @@ def _sense(interlock: Interlock, path: Path, above: list[Pool], below: list[Pool
         for pool in pools:
             if not set(interlock.points) & {*pool.head_levels, *pool.tail_levels}:
                 continue
-            yield from _against_pool(interlock, path, pool)
+            if set(interlock.points) & set(pool.tail_levels):
+                # bed, bank and setpoints are those of the tail; in a steep pool the head stands far above them
+                yield from _against_pool(interlock, path, pool)
             wants_open = (interlock.side == "high") == (side == "above")
             harmful = "inhibit_open" if wants_open else "inhibit_close"
             if interlock.action == harmful:

@@ -96,7 +96,7 @@ def _points(site: SiteConfiguration, pool: Pool, path: Path) -> Iterator[Remark]
                 yield Remark(
                     where, f"point {name} is in {point.unit}, not in m", "it stands for a level", "name a level, or correct its unit"
                 )
-            elif not point.valid_min <= pool.level_min_m or not point.valid_max >= pool.level_max_m:
+            elif key in _held_ends(site, pool) and (point.valid_min > pool.level_min_m or point.valid_max < pool.level_max_m):
                 problem = (
                     f"point {name} is believed from {point.valid_min:g} to {point.valid_max:g} m,"
                     f" but setpoints go from {pool.level_min_m:g} to {pool.level_max_m:g} m"
@@ -106,6 +106,13 @@ def _points(site: SiteConfiguration, pool: Pool, path: Path) -> Iterator[Remark]
     both = [*pool.head_levels, *pool.tail_levels]
     for name in sorted({name for name in both if both.count(name) > 1}):
         yield Remark((*path, "tail_levels"), f"point {name} stands twice", "it would outvote another sensor", "name each sensor once")
+
+
+def _held_ends(site: SiteConfiguration, pool: Pool) -> set[str]:
+    """Ends of a pool that setpoints are meant for; in a steep pool the head stands far above them."""
+    feeder = site.structure(pool.inlet) if pool.inlet is not None else None
+    is_local = feeder is not None and feeder.downstream_loop is not None and feeder.downstream_end == "local"
+    return {"tail_levels", "head_levels"} if is_local else {"tail_levels"}
 
 
 def _dynamics(site: SiteConfiguration, pool: Pool, path: Path) -> Iterator[Remark]:
