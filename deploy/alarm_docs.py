@@ -15,7 +15,8 @@ HEAD = """<!-- written by `python -m deploy.alarm_docs`; edit edge_agent/gate_co
 
 An alarm asks a person to do something. Its key is `<gate, pool or site>/<name>`; where a subject can have several of one name, a
 detail follows: `g1/interlock_tripped.high_high`, `g1/sensor_stale.g1.level`. Priority and delays are those below unless an `alarms` rule
-in `site.yaml` names the alarm. How an alarm is raised, acknowledged, shelved and held when it chatters: [gate-states.md](../concepts/gate-states.md#alarms).
+in `site.yaml` names the alarm. [gate-states.md](../concepts/gate-states.md#alarms) says how an alarm is raised, acknowledged,
+shelved, and held when it chatters.
 
 | priority | alarms here | meaning |
 |---|---|---|

@@ -183,7 +183,7 @@ def _plan_content(file: Path | None, levels: list[str], positions: list[str]) ->
 
 
 def _make_plan(client: Client, site: str, content: dict[str, Any]) -> GatePlan:
-    fields = {"kind": "GatePlan", "schema_version": "1.0", "site": site, "author": client.context.name, **content}
+    fields = {"kind": "GatePlan", "schema_version": "1.1", "site": site, "author": client.context.name, **content}
     fields.setdefault("valid_from", format_utc(clock.wall()))
     if fields.get("orders"):
         fields["critical"] = sorted({*fields.get("critical", []), "orders"})

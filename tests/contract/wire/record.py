@@ -15,7 +15,15 @@ from shared.contracts.desired import AppDesired, AppState, Desired
 from shared.contracts.envelope import Role, parse_envelope
 from shared.contracts.event import Cause, Event, EventType, ObjectRef, ReleaseEventData, wire_type
 from shared.contracts.gate_command import CommandView, GateCommand, GateVerb
-from shared.contracts.gate_plan import GateDirective, GateLimits, GatePlan, PositionObjective, ScheduleEntry, UpstreamLevelObjective
+from shared.contracts.gate_plan import (
+    DeliveryOrder,
+    GateDirective,
+    GateLimits,
+    GatePlan,
+    PositionObjective,
+    ScheduleEntry,
+    UpstreamLevelObjective,
+)
 from shared.contracts.gate_socket import GateOperation, GateReply, GateRequest, JournalKind, JournalRecord
 from shared.contracts.interlock import Interlock
 from shared.contracts.release import DeliveryPolicy, Provenance, Release, ReleaseRef
@@ -126,6 +134,21 @@ def _gate() -> dict[str, Contract]:
                     limits=GateLimits(opening_max_pct=80.0),
                 )
             },
+            orders=(
+                DeliveryOrder(
+                    order_id="2026-0042",
+                    turnout="g2",
+                    start=NOW,
+                    flow_m3s=0.35,
+                    volume_m3=2_500.0,
+                    duration_s=7_200.0,
+                    if_missed="keep_end",
+                ),
+                DeliveryOrder(
+                    order_id="2026-0043", turnout="g2", start=NOW, flow_m3s=0.2, duration_s=600.0, if_missed="start_late", latest_start=NOW
+                ),
+            ),
+            critical=("orders",),
         ),
         "command": Command(
             command_id="c0ffee00c0ffee00", node="pi-north", verb="ping", issued_at=NOW, expires_at=NOW, actor="ops", payload={"a": [1, 2]}

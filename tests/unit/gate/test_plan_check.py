@@ -17,7 +17,7 @@ from tests.fakes.gate import START, make_plan, now_at, site_settings
 
 SITE = site_settings()
 NOW = now_at(0.0)
-ORDER = DeliveryOrder(order_id="o1", gate="g1", start=START, flow_m3s=0.5, duration_s=600)
+ORDER = DeliveryOrder(order_id="o1", turnout="g1", start=START, flow_m3s=0.5, duration_s=600)
 
 REFUSED = [
     (make_plan(site="south"), "plan is for site south, this is site north"),
