@@ -9,7 +9,8 @@ A plant is the water, the gates and their actuators; sensors that err are laid o
 - `write` takes effect on the motor, not on the water: the actuator then travels at its own speed;
 - whatever disturbs the canal (demand, rain, weed) is part of the plant, by its own schedule.
 
-`FaultyPlant` is what the harness needs on top for actuator faults, `SpillingPlant` to count lost water; both are optional.
+`FaultyPlant` is what the harness needs on top for actuator faults, `SpillingPlant` to count lost water, `FlowingPlant` to judge
+flows; all three are optional.
 """
 
 from __future__ import annotations
@@ -128,4 +129,17 @@ class SpillingPlant(Protocol):
     @property
     def spilled_m3(self) -> Mapping[str, float]:
         """Water lost so far, by pool."""
+        ...
+
+
+@runtime_checkable
+class FlowingPlant(Protocol):
+    """A plant that tells flows, measured or not."""
+
+    def flow_m3s(self, structure: str) -> float:
+        """Through a structure, now.
+
+        Raises:
+            KeyError: no such structure.
+        """
         ...
