@@ -149,8 +149,6 @@ class StopMotion:
 
     gate: str
     reason: str
-    opening_pct: float | None = None
-    """Where it was last seen, for actuators that know positions and no stop."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +207,8 @@ class ControllerState:
     """Kind and point that the state belongs to; another one starts with a bumpless take-over."""
     filtered_level_m: float | None = None
     filtered_at_s: float = 0.0
-    previous_error_m: float | None = None
+    previous_level_m: float | None = None
+    """Filtered level of the last step: the proportional part follows the level, not the setpoint, which makes no kick."""
     wanted_flow_m3s: float | None = None
     """The controller's own output; None until taken over from the present gate flow."""
     neighbour_flow_m3s: float | None = None
@@ -230,7 +229,7 @@ class ControllerState:
 
 @dataclass(frozen=True)
 class GateState:
-    """What a gate's decisions carry from scan to scan, beside its modes and its starts, which are kept apart."""
+    """What a gate's decisions carry from scan to scan, beside its modes (trip, tagout) and its starts, which are kept apart."""
 
     consistent_scans: int = 0
     position_pct: float | None = None
@@ -242,12 +241,10 @@ class GateState:
     rest_pct: float | None = None
     """Where it came to rest with no move in hand; leaving it is a move that nobody commanded."""
     asked_at_s: float | None = None
-    """When a tripped gate was last asked to follow an interlock all the same."""
-    trip: str = ""
-    """Why the gate takes no more commands until an operator resets it: `stuck`, `wrong_way`, `uncommanded`, `jammed`."""
+    """When an interlock last asked a gate that cannot be watched or is tripped."""
     write_error: str = ""
     interlocks: Mapping[str, InterlockState] = field(default_factory=dict)
     mode: str = "OBSERVE"
-    """For people: OBSERVE, LOCAL, OUT_OF_SERVICE, TAGGED_OUT, FAULT, HOLD, MANUAL, AUTO, FALLBACK."""
+    """For people: OBSERVE, TAGGED_OUT, STOPPED, OUT_OF_SERVICE, LOCAL, FAULT, COMMISSIONING, HOLD, MANUAL, AUTO, FALLBACK."""
     target: str = ""
     reasons: tuple[str, ...] = ()

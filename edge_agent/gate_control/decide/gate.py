@@ -1,0 +1,121 @@
+"""One gate, one scan: what it is, what it may, and what it does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from edge_agent.gate_control.decide.asked import Request
+from edge_agent.gate_control.decide.authority import CONSISTENT_SCANS, Case, Ruling, judge
+from edge_agent.gate_control.decide.control import clamp
+from edge_agent.gate_control.decide.hydraulics import resolution_pct
+from edge_agent.gate_control.decide.interlocks import Verdict, judge_interlocks, update_interlocks
+from edge_agent.gate_control.decide.limits import TravelLimits, step_pct
+from edge_agent.gate_control.decide.modes import Control, GateModes, Health, arrive, expire, observe, permit, trip
+from edge_agent.gate_control.decide.motion import Watched, watch_motion
+from edge_agent.gate_control.decide.starts import StartHistory, record_stop
+from edge_agent.gate_control.decide.status import actuator_status, position_pct
+from edge_agent.gate_control.model.devices import Point
+from edge_agent.gate_control.model.gates import Gate
+from edge_agent.gate_control.model.values import ActuatorStatus, GateState, Motion, Now, Quality, Reading
+
+
+@dataclass(frozen=True)
+class GateFacts:
+    """A gate after looking at it, before anybody has a say."""
+
+    gate: Gate
+    state: GateState
+    modes: GateModes
+    starts: StartHistory
+    status: ActuatorStatus
+    position: Reading
+    """In percent of opening."""
+    verdict: Verdict
+    again: Motion | None
+    must_stop: bool
+
+    @property
+    def is_controllable(self) -> bool:
+        """The controller may move it: in auto, healthy, seen, nothing in its way."""
+        if self.position.value is None or not self.status.is_known or self.status.by_hand or self.status.inhibited:
+            return False
+        return permit(self.modes).may_control and self.state.consistent_scans >= CONSISTENT_SCANS and self.verdict.drive_pct is None
+
+
+def look_at(
+    gate: Gate, point: Point | None, state: GateState, modes: GateModes, starts: StartHistory, readings: Mapping[str, Reading], now: Now
+) -> GateFacts:
+    """Read status and position, count consistent scans, watch the motion, update the interlocks."""
+    status, position = actuator_status(gate, readings), position_pct(gate, readings)
+    state = _counted(state, status, position)
+    watched = _watch(gate, point, state, modes, status, position, now)
+    if watched.has_ended:
+        starts = record_stop(starts, now.monotonic_s)
+    modes = observe(expire(modes, now), status.selector, _health(watched.state, status, position))
+    if watched.trip:
+        modes = trip(modes, watched.trip)
+    interlocks = update_interlocks(gate.interlocks, state.interlocks, readings, now.monotonic_s)
+    state = replace(watched.state, interlocks=interlocks)
+    where = position.value if position.value is not None else state.position_pct
+    mode = "auto" if modes.control is Control.AUTO else "manual"
+    verdict = judge_interlocks(gate.interlocks, interlocks, where if where is not None else 0.0, mode)
+    return GateFacts(gate, state, modes, starts, status, position, verdict, watched.again, watched.must_stop)
+
+
+def decide_gate(
+    facts: GateFacts, request: Request, limits: TravelLimits, drawdown: Sequence[tuple[int, str]], now: Now
+) -> tuple[Ruling, GateModes]:
+    """At most one command; the modes after it (a manual motion that arrived is over)."""
+    case = Case(
+        gate=facts.gate,
+        permit=permit(facts.modes),
+        trip=facts.modes.trip,
+        status=facts.status,
+        position_pct=facts.position.value,
+        is_fresh=facts.position.is_fresh,
+        limits=limits,
+        verdict=facts.verdict,
+        drawdown=tuple(drawdown),
+        step_pct=step_pct(facts.gate, facts.starts, now.monotonic_s),
+        request=request,
+        again=facts.again,
+        must_stop=facts.must_stop,
+        now_s=now.monotonic_s,
+    )
+    ruling = judge(case, facts.state, facts.starts)
+    return ruling, _arrived(facts, limits)
+
+
+def _counted(state: GateState, status: ActuatorStatus, position: Reading) -> GateState:
+    """Scans in a row with a fresh position and a known status; a position gone bad starts the count over."""
+    if position.is_fresh and position.quality is not Quality.BAD and position.value is not None and status.is_known:
+        count = min(CONSISTENT_SCANS, state.consistent_scans + 1)
+        return replace(state, consistent_scans=count, position_pct=position.value if count >= CONSISTENT_SCANS else state.position_pct)
+    if position.quality is Quality.BAD or state.consistent_scans < CONSISTENT_SCANS:
+        return replace(state, consistent_scans=0)
+    return state
+
+
+def _health(state: GateState, status: ActuatorStatus, position: Reading) -> Health:
+    if state.consistent_scans < CONSISTENT_SCANS:
+        return Health.FAILED
+    return Health.GOOD if status.is_known and position.quality is Quality.GOOD else Health.DEGRADED
+
+
+def _watch(
+    gate: Gate, point: Point | None, state: GateState, modes: GateModes, status: ActuatorStatus, position: Reading, now: Now
+) -> Watched:
+    """Who works at a gate that is tagged out or out of service moves it as he likes: nothing of it is a fault."""
+    if (modes.tags or not modes.in_service) and state.motion is None:
+        return Watched(replace(state, still_pct=None, rest_pct=None))
+    count_pct = resolution_pct(gate, point) if point is not None else 0.0
+    return watch_motion(gate, state, status, position, count_pct, now.monotonic_s)
+
+
+def _arrived(facts: GateFacts, limits: TravelLimits) -> GateModes:
+    motion, position = facts.modes.motion, facts.position
+    if motion is None or position.value is None or not position.is_fresh or facts.state.motion is not None:
+        return facts.modes
+    goal_pct = clamp(motion.opening_pct, limits.low_pct, limits.high_pct)
+    return arrive(facts.modes) if abs(position.value - goal_pct) <= facts.gate.motion.tolerance_pct else facts.modes
