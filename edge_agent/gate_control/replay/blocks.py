@@ -1,6 +1,6 @@
-"""Some minutes of scans as one block of bytes: a whole state first, then what each scan saw, as changes. Pure.
+"""Some minutes of scans as one block: a whole state first, then what each scan saw, as changes. Pure.
 
-Format 1: zlib over UTF-8 JSON `{"format", "points", "base", "scans"}`. A scan is
+Format 1 is JSON data `{"format", "points", "base", "scans"}`. A scan is
 `[milliseconds since the last, milliseconds the wall moved beside that, wall is trusted, samples, happened]`; `samples` is one
 flat list of `index, change in steps, age in time steps` of those that came, `index, null, age, error` of those without a value,
 `index, "nan", age` of those whose value was no number.
@@ -8,9 +8,7 @@ flat list of `index, change in steps, age in time steps` of those that came, `in
 
 from __future__ import annotations
 
-import json
 import math
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BlockDamaged(ValueError):
-    """The bytes are not a block that this version can read."""
+    """The data is not a block that this version can read."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Block:
 
 
 class BlockWriter:
-    """Collects scans; `bytes()` gives the block so far."""
+    """Collects scans; `content()` gives the block so far."""
 
     def __init__(self, steps: Steps, base: Mapping[str, Any]) -> None:
         self._steps = steps
@@ -74,7 +72,7 @@ class BlockWriter:
         self._scans.append([step_ms, drift_ms, int(scan.now.wall_is_trusted), samples, *([list(scan.happened)] if scan.happened else [])])
 
     def content(self) -> dict[str, Any]:
-        """For `pack`."""
+        """Plain JSON data, for `read_block`."""
         return {"format": FORMAT, "points": list(self._points), "base": self._base, "scans": list(self._scans)}
 
     def _sample(self, sample: Sample, now_count: int) -> list[Any]:
@@ -90,23 +88,17 @@ class BlockWriter:
         return [index, change, age]
 
 
-def pack(content: Mapping[str, Any]) -> bytes:
-    """Bytes of a block's content; takes milliseconds, so not for the loop's own thread."""
-    return zlib.compress(json.dumps(content, separators=(",", ":"), allow_nan=False).encode(), 6)
-
-
-def unpack(steps: Steps, data: bytes) -> Block:
-    """The block of bytes that `pack` made.
+def read_block(steps: Steps, content: Mapping[str, Any]) -> Block:
+    """The block of a writer's content.
 
     Raises:
-        BlockDamaged: they are something else.
+        BlockDamaged: it is something else.
     """
     try:
-        content = json.loads(zlib.decompress(data))
         if content["format"] != FORMAT:
             raise BlockDamaged(f"block format {content['format']}, this version reads {FORMAT}")
         return Block(content["base"], tuple(_scans(steps, content["points"], content["scans"])))
-    except (zlib.error, KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise BlockDamaged(f"not a block: {error}") from error
 
 
