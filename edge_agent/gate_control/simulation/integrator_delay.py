@@ -100,6 +100,8 @@ class Canal:
         self._below = {name: [water for water in self._pools.values() if water.pool.inlet == name] for name in self._structures}
         self.demands = Demands({take.id: take.nominal_flow_m3s for pool in pools for take in pool.offtakes if not take.structure}, changes)
         self.actuators: dict[str, GateActuator] = {}
+        self.flow_points: dict[str, str] = {}
+        """Structure by flow point."""
         self.reservoirs_m: dict[str, float] = dict(settings.reservoirs_m)
         self._needs: dict[str, float] = {}
         for structure in structures:
@@ -137,10 +139,7 @@ class Canal:
         for water in self._pools.values():
             found += [Sample(point, water.level_m, now_s) for point in water.pool.tail_levels]
             found += [Sample(point, water.head_m, now_s) for point in water.pool.head_levels]
-        for name, structure in self._structures.items():
-            if structure.flow_loop.flow_points:
-                flow_m3s = self.flow_m3s(name)
-                found += [Sample(point, flow_m3s, now_s) for point in structure.flow_loop.flow_points]
+        found += [Sample(point, self.flow_m3s(name), now_s) for point, name in self.flow_points.items()]
         for actuator in self.actuators.values():
             found += actuator.samples(now_s)
         return found
@@ -250,16 +249,50 @@ def _reservoir_m(structure: Structure, flow_m3s: float, downstream_m: float) -> 
 def canal_of(
     sites: SiteConfiguration | Iterable[SiteConfiguration], settings: CanalSettings | None = None, changes: Sequence[DemandChange] = ()
 ) -> Canal:
-    """The canal of a site, or of several: pools and structures that more than one of them names are the same.
+    """The canal of a site, or of several that each know a part of it: what they say of a pool is put together.
 
     Raises:
         KeyError: a demand of an unknown offtake.
     """
     chosen = [sites] if isinstance(sites, SiteConfiguration) else list(sites)
-    pools = {pool.id: pool for site in reversed(chosen) for pool in site.pools}
     structures = {structure.id: structure for site in reversed(chosen) for structure in site.structures}
+    pools = merged_pools(chosen)
     canal = Canal(list(pools.values()), list(structures.values()), settings or CanalSettings(), changes)
     counted = {point.id for site in chosen for point in site.points if point.unit == "count"}
     for actuator in canal.actuators.values():
         actuator.is_counted = actuator.gate.actuator.position in counted
+    canal.flow_points = _flow_points(structures, pools)
     return canal
+
+
+def merged_pools(sites: Sequence[SiteConfiguration]) -> dict[str, Pool]:
+    """Each pool once: ends, sensors and offtakes of all sites that name it, dynamics as the first says."""
+    found: dict[str, Pool] = {}
+    for pool in [pool for site in sites for pool in site.pools]:
+        held = found.get(pool.id)
+        if held is None:
+            found[pool.id] = pool
+            continue
+        takes = {take.id: take for take in (*pool.offtakes, *held.offtakes)}
+        update = {
+            "inlet": held.inlet or pool.inlet,
+            "outlet": held.outlet or pool.outlet,
+            "head_levels": tuple(dict.fromkeys((*held.head_levels, *pool.head_levels))),
+            "tail_levels": tuple(dict.fromkeys((*held.tail_levels, *pool.tail_levels))),
+            "offtakes": tuple(takes.values()),
+        }
+        found[pool.id] = held.model_copy(update=update)
+    return found
+
+
+def _flow_points(structures: Mapping[str, Structure], pools: Mapping[str, Pool]) -> dict[str, str]:
+    """Structure by flow point: its own, and the neighbour's that a decoupler hears."""
+    found = {point: name for name, structure in structures.items() for point in structure.flow_loop.flow_points}
+    for name, structure in structures.items():
+        below = [pool.outlet for pool in pools.values() if pool.inlet == name]
+        above = [pool.inlet for pool in pools.values() if pool.outlet == name]
+        for loop, neighbours in ((structure.downstream_loop, below), (structure.upstream_loop, above)):
+            point = loop.decoupler_flow_point if loop is not None else None
+            if point and neighbours and neighbours[0] in structures:
+                found.setdefault(point, str(neighbours[0]))
+    return found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_agent.gate_control.check.yaml_site import load_site
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.simulation.demands import DemandChange
 from edge_agent.gate_control.simulation.integrator_delay import Canal, CanalSettings, canal_of
@@ -232,6 +234,22 @@ def test_samples_are_given_once_and_gates_must_be_known() -> None:
         canal.write("g9", Stop())
 
 
-def test_several_sites_that_share_a_canal_make_one_plant() -> None:
-    canal = canal_of([site(), site(turnout=True).model_copy(update={"site": "south"})])
-    assert set(canal.actuators) == {"g", "s"}
+EXAMPLES = Path(__file__).parents[3] / "deploy" / "examples"
+
+
+def test_eight_sites_that_each_know_a_part_make_the_same_canal_as_one_that_knows_all() -> None:
+    whole = canal_of(load_site(EXAMPLES / "canal-8-pools" / "site.yaml"))
+    sites = [load_site(EXAMPLES / "canal-8-sites" / str(number) / "site.yaml") for number in range(1, 9)]
+    parts = canal_of(sites)
+    for canal in (whole, parts):
+        canal.write("g3", Position(30.0))
+        canal.advance(1800.0)
+    assert parts.levels_m == pytest.approx(whole.levels_m, abs=1e-6)
+    assert values(parts)["g3.flow"] == pytest.approx(parts.flow_m3s("g3"))
+    missing = {point.id for one in sites for point in one.points if not point.id.startswith("cabinet")} - set(values_of(parts))
+    assert missing == set()
+
+
+def values_of(canal: Canal) -> dict[str, float]:
+    canal.advance(canal.time_s + 1.0)
+    return values(canal)
