@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edge_agent.gate_control.decide.feedforward import Ordered
 from edge_agent.gate_control.decide.sharing import Bay, Water
 from edge_agent.gate_control.decide.topology import StructurePlace
 from edge_agent.gate_control.model.values import ControllerState, Now, Quality, Reading
@@ -32,11 +33,11 @@ class StructureScan:
     water: Water | None
     """None while the level above was never known."""
     levels: Mapping[str, Reading]
-    """By place (`<pool>.tail`) and by point."""
+    """By place (`<pool>/tail`) and by point."""
     measured: Reading | None
     """Measured flow, where there is such a point."""
     neighbour: Neighbour
-    ordered_m3s: float | None
+    ordered: Ordered
     remote_levels: frozenset[str]
     """Places and points that another site measures."""
     now: Now

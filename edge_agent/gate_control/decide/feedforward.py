@@ -1,22 +1,61 @@
 """Ordered changes, passed on before they are felt. Pure.
 
-Water that a turnout will take must leave the gate above the pool's delay earlier. What is passed on here is the plan of the
-orders; what they really take, by volume and by downtimes, is `orders`' to say, and the level loop makes up the difference.
+Water that a turnout will take must leave the gate above the pool's delay earlier. The level loops make up for what the orders
+then really take.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from edge_agent.gate_control.decide.order_outlook import ordered_changes
+from edge_agent.gate_control.decide.orders import OrderDemand, OrdersState
 from edge_agent.gate_control.decide.topology import StructurePlace
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.pools import Pool
 from edge_agent.gate_control.model.values import Now
 from shared.contracts.gate_plan import DeliveryOrder
 
-_FOR_EVER_S = 3e9
-Seen = tuple[str, ...]
+
+@dataclass(frozen=True)
+class Ordered:
+    """All that orders ask for in one scan."""
+
+    site: SiteConfiguration
+    orders: Sequence[DeliveryOrder]
+    state: OrdersState
+    demands: Mapping[str, OrderDemand]
+    """By turnout, now."""
+    now: Now
+
+    def flow_m3s(self, place: StructurePlace, kind: str, flow_m3s: float) -> float:
+        """Part of a structure's flow that orders ask for now.
+
+        Rule: a loop that holds a level below it feeds all pools downstream, each ahead of time by the delays on the way; one
+        that holds the level above it lets pass what the turnouts of its own pool do not take.
+        """
+        if not self.demands:
+            return 0.0
+        if kind == "upstream_level":
+            return -self._taken_m3s(place.above, 0.0) if place.above is not None else 0.0
+        return sum(self._downstream_m3s(pool, flow_m3s, 0.0, ()) for pool in place.below)
+
+    def _downstream_m3s(self, pool: Pool, flow_m3s: float, lead_s: float, seen: tuple[str, ...]) -> float:
+        lead_s += delay_s(pool, flow_m3s)
+        taken = self._taken_m3s(pool, lead_s)
+        if pool.outlet is None or pool.outlet in seen:
+            return taken
+        further = self.site.pools_below(pool.outlet)
+        return taken + sum(self._downstream_m3s(one, flow_m3s, lead_s, (*seen, pool.outlet)) for one in further)
+
+    def _taken_m3s(self, pool: Pool, ahead_s: float) -> float:
+        """Flow that the turnouts of a pool take, some time from now."""
+        names = {name for offtake in pool.offtakes for name in (offtake.id, offtake.structure) if name is not None}
+        if not names & self.demands.keys():
+            return 0.0
+        changes = ordered_changes(self.orders, self.state, self.now, ahead_s) if ahead_s > 0.0 else {}
+        return sum(self.demands[name].flow_m3s + changes.get(name, 0.0) for name in names if name in self.demands)
 
 
 def delay_s(pool: Pool, flow_m3s: float) -> float:
@@ -26,49 +65,3 @@ def delay_s(pool: Pool, flow_m3s: float) -> float:
         return low.delay_s
     share = max(0.0, min(1.0, (flow_m3s - low.flow_m3s) / (high.flow_m3s - low.flow_m3s)))
     return low.delay_s + share * (high.delay_s - low.delay_s)
-
-
-def planned_flow_m3s(orders: Sequence[DeliveryOrder], pool: Pool, at: datetime) -> float:
-    """Flow that all turnouts of a pool are to take at a time."""
-    names = {name for offtake in pool.offtakes for name in (offtake.id, offtake.structure) if name is not None}
-    return sum(order.flow_m3s for order in orders if order.turnout in names and order.start <= at < _end(order))
-
-
-def ordered_flow_m3s(
-    site: SiteConfiguration, place: StructurePlace, kind: str, orders: Sequence[DeliveryOrder], flow_m3s: float, now: Now
-) -> float | None:
-    """Part of a structure's flow that orders ask for now; None while no wall time says.
-
-    Rule: a loop that holds a level below it feeds all pools downstream, each ahead of time by the delays on the way; one that
-    holds the level above it lets pass what the turnouts of its own pool do not take.
-    """
-    if not now.wall_is_trusted:
-        return None
-    if kind == "upstream_level":
-        return -planned_flow_m3s(orders, place.above, now.wall) if place.above is not None else 0.0
-    return sum(_downstream_m3s(site, pool, orders, flow_m3s, 0.0, now.wall, ()) for pool in place.below)
-
-
-def _downstream_m3s(
-    site: SiteConfiguration,
-    pool: Pool,
-    orders: Sequence[DeliveryOrder],
-    flow_m3s: float,
-    lead_s: float,
-    wall: datetime,
-    seen: tuple[str, ...],
-) -> float:
-    lead_s += delay_s(pool, flow_m3s)
-    asked = planned_flow_m3s(orders, pool, wall + timedelta(seconds=lead_s))
-    if pool.outlet is None or pool.outlet in seen:
-        return asked
-    further = site.pools_below(pool.outlet)
-    return asked + sum(_downstream_m3s(site, one, orders, flow_m3s, lead_s, wall, (*seen, pool.outlet)) for one in further)
-
-
-def _end(order: DeliveryOrder) -> datetime:
-    """By duration, or by volume at the ordered flow; without either it does not end."""
-    asked_s = order.duration_s
-    if asked_s is None and order.volume_m3 is not None and order.flow_m3s > 0.0:
-        asked_s = order.volume_m3 / order.flow_m3s
-    return order.start + timedelta(seconds=min(_FOR_EVER_S, asked_s if asked_s is not None else _FOR_EVER_S))

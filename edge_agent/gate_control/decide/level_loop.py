@@ -38,7 +38,7 @@ def follow_level(scan: StructureScan, state: ControllerState, task: LevelTask) -
         why = "drowned: hardly any head difference, held"
         return Followed(idle, held(scan, why), why, "drowned")
     if state.wanted_flow_m3s is None or not is_running(state, task.loop.loop.control_period_s, scan.now.monotonic_s):
-        followed = _taken_over(scan, state, scan.water)
+        followed = _taken_over(scan, state, task.loop, scan.water)
     elif problem:
         followed = _step(scan, state, task, scan.water, f"{task.source} {problem}: flow held", is_frozen=True)
     else:
@@ -70,14 +70,15 @@ def _filtered(task: LevelTask, state: ControllerState, level: Reading | None, no
     return replace(state, filtered_level_m=filtered_m, filtered_at_s=sampled_at_s)
 
 
-def _taken_over(scan: StructureScan, state: ControllerState, water: Water) -> Followed:
+def _taken_over(scan: StructureScan, state: ControllerState, loop: LoopPlace, water: Water) -> Followed:
     """Bumpless: the output begins at the present flow of the gates, by the same law that turns it into openings."""
+    present = present_flow_m3s(scan.bays, water)
     state = replace(
         state,
-        wanted_flow_m3s=present_flow_m3s(scan.bays, water),
+        wanted_flow_m3s=present,
         previous_level_m=state.filtered_level_m,
         neighbour_flow_m3s=scan.neighbour.flow_m3s,
-        ordered_flow_m3s=scan.ordered_m3s,
+        ordered_flow_m3s=scan.ordered.flow_m3s(scan.place, loop.kind, present),
         controlled_at_s=scan.now.monotonic_s,
         wanted_pct={bay.gate.id: bay.opening_pct for bay in scan.bays if bay.is_available},
     )
@@ -121,7 +122,7 @@ def _passed_on(scan: StructureScan, state: ControllerState, loop: LoopPlace) -> 
     neighbour, known = scan.neighbour, state.neighbour_flow_m3s
     if neighbour.flow_m3s is not None and known is not None:
         change += clamped_change(loop.loop.decoupler * (neighbour.flow_m3s - known), capacity, is_from_remote=neighbour.is_remote)
-    if scan.ordered_m3s is not None and state.ordered_flow_m3s is not None and loop.loop.feed_forward:
-        change += clamped_change(scan.ordered_m3s - state.ordered_flow_m3s, capacity, is_from_remote=False)
-    ordered = scan.ordered_m3s if scan.ordered_m3s is not None else state.ordered_flow_m3s
+    ordered = scan.ordered.flow_m3s(scan.place, loop.kind, state.wanted_flow_m3s or 0.0)
+    if state.ordered_flow_m3s is not None and loop.loop.feed_forward:
+        change += clamped_change(ordered - state.ordered_flow_m3s, capacity, is_from_remote=False)
     return replace(state, neighbour_flow_m3s=neighbour.flow_m3s, ordered_flow_m3s=ordered), change

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import assert_never
 
 from edge_agent.gate_control.model.values import Now
@@ -24,13 +23,6 @@ def objective_at(directive: GateDirective | None, now: Now) -> Objective | None:
         return directive.objective
     due = [entry for entry in directive.schedule if entry.at <= now.wall]
     return max(due, key=lambda entry: entry.at).objective if due else directive.objective
-
-
-def objective_of(structure: str, directive: GateDirective | None, ordered_m3s: Mapping[str, float], now: Now) -> Objective | None:
-    """What a structure should do: a turnout with orders delivers them, flow 0 between them included; else its directive."""
-    if structure in ordered_m3s:
-        return FlowObjective(flow_m3s=max(0.0, ordered_m3s[structure]))
-    return objective_at(directive, now)
 
 
 def describe(objective: Objective | None) -> str:

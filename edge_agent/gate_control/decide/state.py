@@ -10,7 +10,6 @@ from edge_agent.gate_control.decide.drawdown import LevelHistory
 from edge_agent.gate_control.decide.modes import GateModes
 from edge_agent.gate_control.decide.orders import OrdersState
 from edge_agent.gate_control.decide.starts import StartHistory
-from edge_agent.gate_control.decide.votes import HeldLevel
 from edge_agent.gate_control.model.values import Command, ControllerState, GateState
 
 
@@ -27,8 +26,6 @@ class SiteState:
     """Actual flow of each structure in the last scan."""
     levels: Mapping[str, LevelHistory] = field(default_factory=dict)
     """By pool, for the drawdown limit."""
-    votes: Mapping[str, HeldLevel] = field(default_factory=dict)
-    """By place, `<pool>.head` or `<pool>.tail`."""
     orders: OrdersState = field(default_factory=OrdersState)
     alarms: Mapping[str, AlarmState] = field(default_factory=dict)
 

@@ -7,19 +7,23 @@ from dataclasses import replace
 
 from edge_agent.gate_control.decide.hydraulics import pct_of_count
 from edge_agent.gate_control.model.gates import Gate
-from edge_agent.gate_control.model.values import ACTUATOR_FACTS, ActuatorStatus, Quality, Reading, Selector
+from edge_agent.gate_control.model.profiles import facts_of
+from edge_agent.gate_control.model.values import ActuatorStatus, Quality, Reading, Selector
 
 
 def actuator_status(gate: Gate, readings: Mapping[str, Reading]) -> ActuatorStatus:
     """The facts of one gate. A fact that did not answer in this scan makes the whole status unknown: doubt commands nothing."""
-    facts = {fact: readings[key] for fact in ACTUATOR_FACTS if (key := f"{gate.id}.{fact}") in readings}
-    if any(not reading.is_fresh or reading.quality is Quality.BAD or reading.value is None for reading in facts.values()):
+    facts = {fact: readings.get(f"{gate.id}.{fact}") for fact in facts_of(gate)}
+    known = {fact: bool(reading.value) for fact, reading in facts.items() if _is_known(reading) and reading is not None}
+    if len(known) < len(facts):
         return ActuatorStatus(is_known=False, selector=Selector.LOCAL if "remote" in facts else Selector.UNWIRED)
-    is_set = {fact: bool(reading.value) for fact, reading in facts.items()}
-    selector = Selector.UNWIRED
-    if "remote" in is_set:
-        selector = Selector.REMOTE if is_set.pop("remote") else Selector.LOCAL
-    return ActuatorStatus(True, selector, **is_set)
+    is_remote = known.pop("remote", None)
+    selector = Selector.UNWIRED if is_remote is None else Selector.REMOTE if is_remote else Selector.LOCAL
+    return ActuatorStatus(True, selector, **known)
+
+
+def _is_known(reading: Reading | None) -> bool:
+    return reading is not None and reading.is_fresh and reading.quality is not Quality.BAD and reading.value is not None
 
 
 def position_pct(gate: Gate, readings: Mapping[str, Reading]) -> Reading:

@@ -113,7 +113,7 @@ def _loop_for(scan: StructureScan, point: str) -> LoopPlace | None:
 
 def _opened_on_high(scan: StructureScan, bay: Bay, problem: str) -> Request:
     above = scan.place.above
-    level_m = believed(scan.levels.get(f"{above.id}.tail")) if above is not None else None
+    level_m = believed(scan.levels.get(f"{above.id}/tail")) if above is not None else None
     if above is not None and level_m is not None and level_m > above.level_max_m:
         return Request(bay.gate.fallback.opening_pct, f"{problem}, and the level above is high: opened", "FALLBACK")
     return Request(None, f"{problem}: held while the level above is not known to be high", "FALLBACK")

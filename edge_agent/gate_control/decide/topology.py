@@ -26,8 +26,8 @@ class LoopPlace:
 
     @property
     def place(self) -> str:
-        """Key of the level among the votes."""
-        return f"{self.pool.id}.{self.end}"
+        """Key of the level among the readings."""
+        return f"{self.pool.id}/{self.end}"
 
     @property
     def sign(self) -> float:
@@ -52,6 +52,8 @@ class Topology:
 
     structures: tuple[StructurePlace, ...]
     points: Mapping[str, Point] = field(default_factory=dict)
+    subjects: Mapping[str, str] = field(default_factory=dict)
+    """By point: the gate that works by it, which its alarms are about."""
 
 
 _KNOWN: dict[int, tuple[SiteConfiguration, Topology]] = {}
@@ -73,7 +75,22 @@ def topology(site: SiteConfiguration) -> Topology:
 def _build(site: SiteConfiguration) -> Topology:
     places = [_place(site, structure) for structure in site.structures]
     places.sort(key=lambda place: _steps_to_tail(site, place.structure.id, ()))
-    return Topology(tuple(places), {point.id: point for point in site.points})
+    return Topology(tuple(places), {point.id: point for point in site.points}, _subjects(places))
+
+
+def _subjects(places: list[StructurePlace]) -> dict[str, str]:
+    """Levels belong to the gate that ends the pool, else to the one that feeds it; flows to the gate that passes them."""
+    found: dict[str, str] = {}
+    for place in places:
+        gate = place.structure.gates[0].id
+        for pool in place.below:
+            found |= {point: found.get(point, gate) for point in (*pool.head_levels, *pool.tail_levels)}
+    for place in places:
+        gate = place.structure.gates[0].id
+        own = place.structure.flow_loop.flow_points
+        above = (*place.above.head_levels, *place.above.tail_levels) if place.above is not None else ()
+        found |= dict.fromkeys((*own, *above), gate)
+    return found
 
 
 def _place(site: SiteConfiguration, structure: Structure) -> StructurePlace:
