@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -135,8 +135,3 @@ class DeskBench:
                 self.acted.append(pending.instruction)
                 self.modes, outcome = change_modes(self.modes, pending.instruction, self.now())
                 pending.answer(outcome)
-
-
-def in_auto(modes: GateModes) -> GateModes:
-    """The same gate, given back to its controller and to central."""
-    return replace(modes, control=Control.AUTO, owner=RUNNING.owner, motion=None)
