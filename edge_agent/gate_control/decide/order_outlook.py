@@ -83,7 +83,7 @@ def _flow_at(order: DeliveryOrder, account: Account | None, state: OrdersState, 
         return 0.0
     if account is not None and account.is_running:
         return 0.0 if state.is_downtime_open or ahead_s >= _left_s(order, account) else order.flow_m3s
-    if not now.wall_is_trusted or state.is_downtime_open:
+    if not now.wall_is_trusted:
         return 0.0
     start_in_s = (order.start - now.wall).total_seconds()
     late_s = max(0.0, -start_in_s)

@@ -311,7 +311,7 @@ def _begin(order: DeliveryOrder, account: Account | None, state: OrdersState, no
     if account is not None and (account.started_wall_s is not None or account.ending is not None):
         return account, []
     late_s = (now.wall - order.start).total_seconds()
-    if not now.wall_is_trusted or state.is_downtime_open:
+    if not now.wall_is_trusted:
         return account, []
     if late_s < 0.0:
         return None if account is None else replace(account, is_missed=False), []

@@ -194,6 +194,17 @@ def test_a_reboot_with_time_goes_on_at_once() -> None:
     assert water.account().ran_s == pytest.approx(3_600, abs=10)
 
 
+def test_a_downtime_is_measured_from_the_last_scan_though_the_clock_was_lost_before_it() -> None:
+    water = Water([make_order()])
+    water.run(600)
+    water.clock_is_set = False
+    water.run(1_200)
+    water.reboot(300)
+    water.run(4_000)
+    assert water.account().ran_s == pytest.approx(3_600, abs=10)
+    assert water.delivered_m3["t1"] == pytest.approx(1_800, abs=30)
+
+
 def test_a_time_that_comes_after_the_end_finds_the_order_over() -> None:
     water = Water([make_order()])
     water.run(600)
