@@ -13,8 +13,11 @@ from typing import Any
 from edge_agent.gate_control.console.callers import Caller
 from edge_agent.gate_control.console.command_book import CommandBook
 from edge_agent.gate_control.console.desk import Desk
-from edge_agent.gate_control.decide.instructions import Instruction, change_modes
+from edge_agent.gate_control.decide.alarms import rules_of
+from edge_agent.gate_control.decide.instructions import Instruction
 from edge_agent.gate_control.decide.modes import Commissioning, Control, GateModes, Role
+from edge_agent.gate_control.decide.state import SiteState
+from edge_agent.gate_control.loop.instructed import carry_out_all
 from edge_agent.gate_control.model.values import Now, Selector
 from shared.contracts.gate_command import GateCommand, GateVerb
 from shared.contracts.gate_socket import JournalKind
@@ -53,7 +56,7 @@ class DeskBench:
     folder: Path
     clock: FakeClock = field(default_factory=FakeClock)
     disk: Disk = field(default_factory=Disk)
-    modes: Mapping[str, GateModes] = field(default_factory=lambda: {"g1": RUNNING, "g2": RUNNING})
+    state: SiteState = field(default_factory=lambda: SiteState(modes={"g1": RUNNING, "g2": RUNNING}))
     records: list[tuple[JournalKind, str, dict[str, Any]]] = field(default_factory=list)
     acted: list[Instruction] = field(default_factory=list)
     local_plan: bool = False
@@ -78,6 +81,10 @@ class DeskBench:
         if opened:
             await self.book.open(self.clock)
         self._task = asyncio.create_task(self._scan())
+
+    @property
+    def modes(self) -> Mapping[str, GateModes]:
+        return self.state.modes
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -131,7 +138,8 @@ class DeskBench:
             if not self.scans:
                 self.desk.arrived.clear()
                 continue
-            for pending in self.desk.take():
-                self.acted.append(pending.instruction)
-                self.modes, outcome = change_modes(self.modes, pending.instruction, self.now())
-                pending.answer(outcome)
+            asked = self.desk.take()
+            self.acted += [pending.instruction for pending in asked]
+            carried = carry_out_all(self.state, asked, rules_of(()), self.now())
+            self.state = carried.state
+            carried.answer({})

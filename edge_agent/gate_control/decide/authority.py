@@ -201,7 +201,8 @@ def _move(case: Case, state: GateState, starts: StartHistory, position_pct: floa
         return _quiet(case, state, starts, goal.mode, goal.reason, "the gate is moving")
     least_pct = case.gate.limits.deadband_pct if goal.by == CONTROLLER else case.gate.motion.tolerance_pct
     if abs(travel_pct) < least_pct:
-        return _quiet(case, state, starts, goal.mode, goal.reason, "within the deadband" if goal.by == CONTROLLER else "it is there")
+        bound = _bound_by(case, goal.opening_pct)
+        return _quiet(case, state, starts, goal.mode, goal.reason, bound, "within the deadband" if goal.by == CONTROLLER else "it is there")
     if not _inside(case.verdict, goal_pct):
         return _quiet(case, state, starts, goal.mode, goal.reason, f"forbidden by interlock {', '.join(case.verdict.names)}")
     direction = 1 if travel_pct > 0.0 else -1
@@ -209,6 +210,15 @@ def _move(case: Case, state: GateState, starts: StartHistory, position_pct: floa
         if forbidden == direction:
             return _quiet(case, state, starts, goal.mode, goal.reason, f"drawdown limit: {why}")
     return _start(case, state, starts, position_pct, replace(goal, opening_pct=goal_pct), direction)
+
+
+def _bound_by(case: Case, wanted_pct: float) -> str:
+    """What lets a gate go no nearer to where it is wanted; empty where nothing does."""
+    if not _inside(case.verdict, wanted_pct):
+        return f"no nearer by interlock {', '.join(case.verdict.names)}"
+    if not case.limits.holds(wanted_pct):
+        return f"no nearer by the limits {case.limits.low_pct:.1f} to {case.limits.high_pct:.1f} %"
+    return ""
 
 
 def _wanted(case: Case) -> _Goal | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from edge_agent.gate_control.decide.alarms import AlarmChange, AlarmRules, Alarms, Phase, acknowledge, shelve, unshelve
 from edge_agent.gate_control.decide.mode_commands import Answer, ModeCommand, ModeVerb, Refused, apply_command
 from edge_agent.gate_control.decide.modes import GateModes, Place, Role, Source
+from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.model.values import Now
 from shared.contracts.gate_command import (
     AckParams,
@@ -56,6 +57,17 @@ class Outcome:
     reason: str = ""
     reasons: tuple[str, ...] = ()
     data: Mapping[str, str | float] = field(default_factory=dict)
+
+
+def carry_out(
+    state: SiteState, instruction: Instruction, rules: AlarmRules, now: Now
+) -> tuple[SiteState, tuple[AlarmChange, ...], Outcome]:
+    """The site after an instruction, alarm changes for the journal, and what became of it. It moves nothing: the scan then decides."""
+    if instruction.action.verb in ALARM_VERBS:
+        alarms, changes, outcome = change_alarms(state.alarms, rules, instruction, now)
+        return replace(state, alarms=alarms), changes, outcome
+    modes, outcome = change_modes(state.modes, instruction, now)
+    return replace(state, modes=modes), (), outcome
 
 
 def change_modes(modes: Mapping[str, GateModes], instruction: Instruction, now: Now) -> tuple[dict[str, GateModes], Outcome]:
