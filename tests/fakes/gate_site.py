@@ -43,9 +43,8 @@ def actuator(profile: str, device: str, gate: str, **options: Any) -> dict[str, 
 
 def position_point(gate: str, device: str, profile: str = "rotork_iq", **options: Any) -> dict[str, Any]:
     register = {"rotork_iq": 3, "auma": 0x3002}.get(profile, 3)
-    return level_point(
-        f"{gate}-position", device, register, scale=0.1, unit="pct", valid_max=100.0, resolution=0.1, max_rate_per_s=10.0, **options
-    )  # fmt: skip
+    given = {"scale": 0.1, "unit": "pct", "valid_max": 100.0, "resolution": 0.1, "max_rate_per_s": 10.0}
+    return level_point(f"{gate}-position", device, register, **(given | options))
 
 
 def gate(gate_id: str, device: str, profile: str = "rotork_iq", **options: Any) -> dict[str, Any]:

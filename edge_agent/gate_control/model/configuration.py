@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edge_agent.gate_control.model.devices import Device, Name, NotNegative, Point, Positive, Settings
 from edge_agent.gate_control.model.gates import Gate
@@ -27,6 +28,13 @@ class ModbusMap(Settings):
     port: Annotated[int, Field(ge=1, le=65_535)] = 1502
     allow: tuple[str, ...] = ()
     """Addresses or networks (CIDR) that may read; none: nobody but this machine."""
+
+    @field_validator("allow")
+    @classmethod
+    def _are_networks(cls, allow: tuple[str, ...]) -> tuple[str, ...]:
+        for text in allow:
+            ip_network(text, strict=False)  # ValueError names the text
+        return allow
 
 
 class SiteInput(Settings):

@@ -17,6 +17,7 @@ from shared.clock import Clock
 
 UNKNOWN_AGE = 0xFFFF
 TENTH_S = 0.1
+SAME_SAMPLE_S = 0.25
 
 
 class PointReader:
@@ -39,7 +40,7 @@ class PointReader:
         for reads in plan_reads(site):
             self._reads.setdefault(link_key(reads.device), []).append(reads)
         self._split: set[str] = set()
-        self._counters: dict[str, tuple[int, float]] = {}
+        self._sampled: dict[str, tuple[int | None, float]] = {}
         self._rounds: dict[tuple[str, ...], asyncio.Task[None]] = {}
         self._samples: list[Sample] = []
 
@@ -108,20 +109,26 @@ class PointReader:
         return samples
 
     def _aged(self, point: Point, value: float, registers: Registers, now_s: float) -> Sample:
-        """Sampled when its counter last changed, less the age that the device itself states; with neither, now."""
+        """Sampled when its counter last changed, or as long ago as the device itself says; with neither, now.
+
+        The same sample keeps its time however often it is read: a stated age in tenths of a second would let it wander.
+        """
+        if point.counter_register is None and point.age_register is None:
+            return Sample(point.id, value, now_s)
         sampled_at_s = now_s
-        if point.counter_register is not None:
-            counter = registers.get((point.table, point.counter_register), -1)
-            held = self._counters.get(point.id)
-            if held is None or held[0] != counter:
-                self._counters[point.id] = (counter, now_s)
-            sampled_at_s = self._counters[point.id][1]
         if point.age_register is not None:
             age = registers.get((point.table, point.age_register), UNKNOWN_AGE)
             if age == UNKNOWN_AGE:
                 return Sample(point.id, None, now_s, "its age is not known")
             sampled_at_s -= age * TENTH_S
-        return Sample(point.id, value, sampled_at_s)
+        counter = None if point.counter_register is None else registers.get((point.table, point.counter_register))
+        held = self._sampled.get(point.id)
+        is_same = held is not None and (held[0] == counter if counter is not None else abs(sampled_at_s - held[1]) <= SAME_SAMPLE_S)
+        if held is None or not is_same:
+            self._sampled[point.id] = (counter, sampled_at_s)
+        elif sampled_at_s < held[1] - SAME_SAMPLE_S:
+            self._sampled[point.id] = (counter, sampled_at_s)  # older than it seemed
+        return Sample(point.id, value, self._sampled[point.id][1])
 
     def _silent(self, reads: DeviceReads, error: str) -> list[Sample]:
         now_s = self._clock.monotonic_s()

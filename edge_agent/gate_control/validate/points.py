@@ -102,11 +102,11 @@ def _take(point: Point, history: PointHistory, sample: Sample, now: Now) -> tupl
         return history, sample.error or "no answer"
     if not math.isfinite(sample.sampled_at_s) or sample.sampled_at_s > now.monotonic_s + FUTURE_TOLERANCE_S:
         return history, "is from the future"
+    if not math.isfinite(value):
+        return history, "is no number"
     if history.value is not None and sample.sampled_at_s <= history.sampled_at_s:
         # the very sample that was believed before is no news and no fault: it ages
         return history, "" if sample.sampled_at_s == history.sampled_at_s else "is older than the last value"
-    if not math.isfinite(value):
-        return history, "is no number"
     current_ma = _current_ma(point, value)
     if current_ma is not None and not LOOP_FAULT_LOW_MA <= current_ma <= LOOP_FAULT_HIGH_MA:
         since_s = history.loop_fault_since_s if history.loop_fault_since_s is not None else sample.sampled_at_s

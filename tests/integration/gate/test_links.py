@@ -195,6 +195,7 @@ async def test_a_counter_that_stands_still_and_a_stated_age_make_a_sample_old() 
             first = await connected(reader)
             second = by_point(await reader.read(1.0))
             assert second["level"].sampled_at_s == first["level"].sampled_at_s
+            assert second["aged"].sampled_at_s == first["aged"].sampled_at_s
             assert SystemClock().monotonic_s() - second["aged"].sampled_at_s == pytest.approx(5.0, abs=0.5)
             values[11], values[21] = 8, 0xFFFF
             third = by_point(await reader.read(1.0))
