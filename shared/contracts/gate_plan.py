@@ -75,7 +75,7 @@ class DeliveryOrder(Contract):
     whose flow cannot be had does not run for ever.
     """
 
-    order_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    order_id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$")]
     """Never used twice: an order that has begun is not begun again, whatever later plans say of it."""
     turnout: GateId
     """The structure that delivers."""

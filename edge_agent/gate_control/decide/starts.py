@@ -7,6 +7,7 @@ opens (more flow), -1 closes. Times are seconds since boot.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from edge_agent.gate_control.model.gates import Limits
 
@@ -36,6 +37,8 @@ class Allowed:
 
     ok: bool
     reason: str = ""
+    limit: Literal["", "reversal", "minimum_run", "rest", "budget"] = ""
+    """Which of them forbids; for programs."""
     wait_s: float | None = 0.0
     """Until it may, all else equal; None: waiting alone does not help."""
 
@@ -75,10 +78,10 @@ def may_start(
         return reversal
     run_s = abs(travel_pct) / 100.0 * stroke_time_s
     if run_s < limits.min_run_s:
-        return Allowed(False, f"a run of {run_s:.1f} s is below the minimum of {limits.min_run_s:g} s", None)
+        return Allowed(False, f"a run of {run_s:.1f} s is below the minimum of {limits.min_run_s:g} s", "minimum_run", None)
     rest_s = limits.rest_s - _ago_s(history.ended_at_s, now_s)
     if rest_s > 0.0:
-        return Allowed(False, f"the motor rests for {rest_s:.0f} s more", rest_s)
+        return Allowed(False, f"the motor rests for {rest_s:.0f} s more", "rest", rest_s)
     return _within_budget(history, min(limits.starts_per_hour, starts_per_hour or limits.starts_per_hour), now_s)
 
 
@@ -87,10 +90,10 @@ def may_reverse(limits: Limits, history: StartHistory, direction: int, now_s: fl
     if history.direction in (0, direction):
         return YES
     if history.is_running:
-        return Allowed(False, "runs the other way: it must stop first", limits.reversal_pause_s)
+        return Allowed(False, "runs the other way: it must stop first", "reversal", limits.reversal_pause_s)
     pause_s = limits.reversal_pause_s - _ago_s(history.ended_at_s, now_s)
     if pause_s > 0.0:
-        return Allowed(False, f"{pause_s:.1f} s more before the direction is reversed", pause_s)
+        return Allowed(False, f"{pause_s:.1f} s more before the direction is reversed", "reversal", pause_s)
     return YES
 
 
@@ -144,7 +147,7 @@ def _within_budget(history: StartHistory, starts_per_hour: int, now_s: float) ->
         return YES
     # the start that must leave the window before another one fits in
     wait_s = WINDOW_S - _ago_s(recent_s[len(recent_s) - starts_per_hour], now_s)
-    return Allowed(False, f"{len(recent_s)} starts in the last hour, {starts_per_hour} are allowed", wait_s)
+    return Allowed(False, f"{len(recent_s)} starts in the last hour, {starts_per_hour} are allowed", "budget", wait_s)
 
 
 def _in_window(history: StartHistory, now_s: float) -> tuple[float, ...]:

@@ -33,7 +33,7 @@ def test_a_motor_that_never_ran_may_start() -> None:
 def test_the_fourth_start_waits_until_the_first_is_an_hour_ago() -> None:
     history = ran((0, 5, 1), (100, 105, 1), (200, 205, 1))
     refused = may_start(LIMITS, history, 1, 10.0, STROKE_S, 3_000.0)
-    assert (refused.ok, refused.wait_s) == (False, 600.0)
+    assert (refused.ok, refused.limit, refused.wait_s) == (False, "budget", 600.0)
     assert refused.reason == "3 starts in the last hour, 3 are allowed"
     assert may_start(LIMITS, history, 1, 10.0, STROKE_S, 3_600.0).ok
 
@@ -53,13 +53,13 @@ def test_a_plan_may_narrow_the_budget_and_not_widen_it() -> None:
 
 def test_the_motor_rests_between_two_runs_of_the_controller() -> None:
     refused = may_start(LIMITS, ran((0, 5, 1)), 1, 10.0, STROKE_S, 9.0)
-    assert (refused.ok, refused.wait_s) == (False, 6.0)
+    assert (refused.limit, refused.wait_s) == ("rest", 6.0)
     assert may_start(LIMITS, ran((0, 5, 1)), 1, 10.0, STROKE_S, 15.0).ok
 
 
 def test_a_run_too_short_for_the_gear_is_not_worth_a_start_however_long_one_waits() -> None:
     refused = may_start(LIMITS, StartHistory(), -1, -1.9, STROKE_S, 0.0)
-    assert (refused.ok, refused.wait_s) == (False, None)
+    assert (refused.limit, refused.wait_s) == ("minimum_run", None)
     assert may_start(LIMITS, StartHistory(), -1, -2.0, STROKE_S, 0.0).ok
 
 

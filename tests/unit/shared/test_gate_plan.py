@@ -28,6 +28,7 @@ def test_an_order_of_the_first_version_named_its_turnout_gate() -> None:
         ({"flow_m3s": 0.0}, "flow_m3s"),
         ({"volume_m3": -1.0}, "volume_m3"),
         ({"turnout": None}, "turnout"),
+        ({"order_id": "Field 7"}, "order_id"),
         ({"latest_start": (START - timedelta(seconds=1)).isoformat()}, "latest_start lies before start"),
     ],
 )
