@@ -96,7 +96,7 @@ def _site_of_one(number: int) -> str:
         _reservoir() if number == 1 else _pool(number - 1, inlet=None, outlet=f"g{number}", far_end=f"p{number - 1}.tail"),
         _pool(number, inlet=f"g{number}", outlet=None, far_end=f"p{number}.tail"),
         "\nstructures:\n",
-        _structure(number, decoupler),
+        _structure(number, decoupler, own_sensors_only=not last),
         _inputs(),
     ]  # fmt: skip
     return "".join(parts)
@@ -261,7 +261,7 @@ def _pool(number: int, *, inlet: str | None, outlet: str | None, far_end: str) -
 """
 
 
-def _structure(number: int, decoupler: str) -> str:
+def _structure(number: int, decoupler: str, *, own_sensors_only: bool = False) -> str:
     width_m, height_m, sill_m = _gate(number)
     loop = _gains(number)
     passed_on = f"\n      {decoupler.replace(', ', chr(10) + '      ')}" if decoupler else ""
@@ -287,12 +287,16 @@ def _structure(number: int, decoupler: str) -> str:
         limits: {{opening_max_pct: 95, deadband_pct: 0.5, min_run_s: 0.5, rest_s: 10, starts_per_hour: 30}}
         fallback: {{kind: hold, after_s: 1800}}
         interlocks:
-{_interlocks(number)}"""
+{_interlocks(number, own_sensors_only=own_sensors_only)}"""
 
 
-def _interlocks(number: int) -> str:
-    below = _water(number)
-    blocks = [_interlock("below-high", f"p{number}.tail", "high", "action: inhibit_open, priority: 1", below.share(0.65), below.share(0.5))]
+def _interlocks(number: int, *, own_sensors_only: bool) -> str:
+    below, point = _water(number), f"p{number}.tail"
+    if own_sensors_only:
+        # protection never stands on another site: the near end of the pool, with the same freeboard there
+        upper_m = round(CANAL_1.inverts_m()[number - 1][0], 6)
+        below, point = Water(upper_m, below.target_depth_m, below.depth_m), f"p{number}.head"
+    blocks = [_interlock("below-high", point, "high", "action: inhibit_open, priority: 1", below.share(0.65), below.share(0.5))]
     if number > 1:
         above, point = _water(number - 1), f"p{number - 1}.tail"
         low_m = above.invert_m + 0.4 * above.target_depth_m

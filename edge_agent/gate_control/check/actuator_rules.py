@@ -137,6 +137,10 @@ def _round_s(site: SiteConfiguration, device_id: str) -> float:
 
 def _position(gate: Gate, position: Point, path: Path) -> Iterator[Remark]:
     where: Path = (*path, "actuator", "position")
+    if position.remote:
+        yield Remark(
+            where, f"point {position.id} belongs to site {position.remote}", "motion is watched at the gate", "name a point of this site"
+        )
     if position.unit not in ("pct", "count"):
         problem = f"point {position.id} is in {position.unit}, neither pct nor count"
         yield Remark(where, problem, "it stands for the gate's position", "name the position, or correct its unit")

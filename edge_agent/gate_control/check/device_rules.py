@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from edge_agent.gate_control.check.finding import Path, Remark
@@ -20,7 +19,7 @@ _RAW_RANGE = {
 
 
 def device_remarks(site: SiteConfiguration) -> Iterator[Remark]:
-    """Everything about devices, points, cabinet inputs and the site's own register map."""
+    """Everything about devices, points and cabinet inputs."""
     yield from _devices(site)
     for index, point in enumerate(site.points):
         path: Path = ("points", index)
@@ -31,12 +30,6 @@ def device_remarks(site: SiteConfiguration) -> Iterator[Remark]:
         if given is not None and given.unit != "state":
             problem = f"point {given.id} is in {given.unit}, not a state"
             yield Remark(("inputs", index, "point"), problem, "an input is 0 or 1", "name a point of unit 'state'")
-    for index, network in enumerate(site.modbus_map.allow if site.modbus_map is not None else ()):
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            why = "nobody would be let in by it, or somebody else"
-            yield Remark(("modbus_map", "allow", index), f"{network} is no network: {error}", why, "write 192.0.2.7 or 192.0.2.0/24")
 
 
 def unit_of(device: Device) -> str:
@@ -105,9 +98,9 @@ def _register(point: Point, path: Path) -> Iterator[Remark]:
     if raw is None:
         return
     low, high = sorted(value * point.scale + point.offset for value in raw)
-    if point.valid_max < low or point.valid_min > high:
-        problem = f"the register can show {low:g} to {high:g} {point.unit}, nothing of {point.valid_min:g} to {point.valid_max:g}"
-        yield Remark((*path, "scale"), problem, "no reading would ever be valid", "correct scale, offset or valid range")
+    if min(high, point.valid_max) - max(low, point.valid_min) < 0.5 * (point.valid_max - point.valid_min):
+        problem = f"the register can show {low:g} to {high:g} {point.unit}, less than half of {point.valid_min:g} to {point.valid_max:g}"
+        yield Remark((*path, "scale"), problem, "the units do not fit", "correct scale, offset or valid range")
     elif point.unit != "state" and abs(point.scale) > point.resolution * 1.000001:
         problem = f"resolution {point.resolution:g} is finer than a step of the register, {abs(point.scale):g} {point.unit}"
         why = "a gauge that stands still between two steps would be taken for frozen, and deadbands would be too small"

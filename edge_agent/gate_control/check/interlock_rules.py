@@ -28,6 +28,10 @@ def interlock_remarks(site: SiteConfiguration) -> Iterator[Remark]:
 
 def _trip(site: SiteConfiguration, interlock: Interlock, path: Path) -> Iterator[Remark]:
     points = [point for name in interlock.points if (point := site.point(name)) is not None]
+    if points and all(point.remote for point in points):
+        problem = f"interlock {interlock.name} stands on points of another site alone"
+        why = "protection must work while the network is gone"
+        yield Remark((*path, "points"), problem, why, "name a sensor of this site")
     units = sorted({point.unit for point in points})
     if len(units) > 1:
         problem = f"interlock {interlock.name} compares {' and '.join(units)} with one trip value"

@@ -46,7 +46,7 @@ def loop_remarks(site: SiteConfiguration) -> Iterator[Remark]:
         yield from _places(site, structure, ("structures", index))
         yield from _flow(site, structure, ("structures", index))
     for placed in placed_loops(site):
-        yield from _margin(site, placed)
+        yield from _margin(site, placed) if not tuning.implausible(placed.pool, placed.loop) else _implausible(site, placed)
         yield from _decoupler(site, placed)
         if placed.loop.control_period_s < site.scan_period_s:
             problem = f"control_period_s {placed.loop.control_period_s:g} is below scan_period_s {site.scan_period_s:g}"
@@ -114,7 +114,21 @@ def _margin(site: SiteConfiguration, placed: PlacedLoop) -> Iterator[Remark]:
         yield Remark((*placed.path, "kp_m2_per_s"), problem, "one lost answer would freeze the loop", "lower kp, or scan faster")
 
 
+def _implausible(site: SiteConfiguration, placed: PlacedLoop) -> Iterator[Remark]:
+    number = next(index for index, pool in enumerate(site.pools) if pool.id == placed.pool.id)
+    for keys, value in tuning.implausible(placed.pool, placed.loop):
+        path: Path = (*placed.path, *keys) if hasattr(placed.loop, keys[0]) else ("pools", number, *keys)
+        yield Remark(path, f"{keys[-1]} {value:g} is no figure of a canal", "no margin can be worked out with it", "correct figure or unit")
+
+
 def _safe(placed: PlacedLoop, margin_deg: float) -> str:
+    try:
+        return _safe_gains(placed, margin_deg)
+    except ValueError:
+        return "measure delay_s and area_m2 anew, and give filter_s and control_period_s in seconds: no gains keep the margin with these"
+
+
+def _safe_gains(placed: PlacedLoop, margin_deg: float) -> str:
     safe = tuning.safe_range(placed.pool, placed.loop, margin_deg, is_local=placed.is_local)
     tuned = tuning.tune_loop(placed.pool, margin_deg, is_local=placed.is_local)
     return (

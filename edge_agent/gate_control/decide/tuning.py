@@ -30,6 +30,19 @@ _PERIODS_PER_DELAY = 5.0
 _STEPS = 100
 
 
+_PLAUSIBLE = {
+    "delay_s": (0.0, 1e6),
+    "area_m2": (0.1, 1e10),
+    "resonance_period_s": (1.0, 1e6),
+    "resonance_peak_s_per_m2": (1e-9, 1e6),
+    "kp_m2_per_s": (1e-9, 1e9),
+    "ti_s": (0.1, 1e9),
+    "filter_s": (0.0, 1e6),
+    "control_period_s": (0.01, 1e5),
+}
+"""Far beyond any canal; outside, the sums would lose their meaning."""
+
+
 @dataclass(frozen=True)
 class Margin:
     """How far a loop is from oscillating."""
@@ -49,6 +62,17 @@ class SafeRange:
     """For which the range of kp holds."""
     ti_low_s: float
     """Least ti with the highest kp."""
+
+
+def implausible(pool: Pool, loop: LevelLoop | None = None) -> list[tuple[tuple[str, ...], float]]:
+    """Figures of a pool or loop with which no margin can be worked out: key and value."""
+    found = [(("low",), pool.low), (("high",), pool.high), ((), pool), ((), loop)]
+    return [
+        ((*where, key), value)
+        for where, part in found
+        for key, (low, high) in _PLAUSIBLE.items()
+        if (value := getattr(part, key, None)) is not None and not low <= value <= high
+    ]
 
 
 def loop_margin(dynamics: PoolDynamics, loop: LevelLoop, pool: Pool, age_s: float = 0.0) -> Margin:
@@ -126,10 +150,13 @@ def tune_loop(
     flow; the smaller kp counts. Then ti is the least that keeps the margin.
 
     Raises:
-        ValueError: the margin is not between 20 and 80 degrees.
+        ValueError: the margin is not between 20 and 80 degrees, or the pool is none that can be.
     """
     if not 20.0 <= margin_deg <= 80.0:
         raise ValueError(f"a margin of {margin_deg:g} degrees is not between 20 and 80")
+    strange = implausible(pool)
+    if strange:
+        raise ValueError(f"pool {pool.id}: {'.'.join(strange[0][0])} {strange[0][1]:g} is no figure of a canal")
     period_s = default_period_s(pool) if control_period_s is None else control_period_s
     smooth_s = max(resonance_filter_s(pool), period_s) if filter_s is None else filter_s
     both = loop_dynamics(pool, is_local=is_local)
