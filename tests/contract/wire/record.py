@@ -120,36 +120,40 @@ def _reported() -> dict[str, Contract]:
     }
 
 
+def _gate_plan() -> GatePlan:
+    return GatePlan(
+        site="north",
+        generation=3,
+        valid_from=NOW,
+        author="Malee",
+        gates={
+            "g1": GateDirective(
+                objective=UpstreamLevelObjective(level_m=2.1),
+                schedule=(ScheduleEntry(at=NOW, objective=PositionObjective(opening_pct=40.0)),),
+                limits=GateLimits(opening_max_pct=80.0),
+            )
+        },
+        orders=(
+            DeliveryOrder(
+                order_id="2026-0042",
+                turnout="g2",
+                start=NOW,
+                flow_m3s=0.35,
+                volume_m3=2_500.0,
+                duration_s=7_200.0,
+                if_missed="keep_end",
+            ),
+            DeliveryOrder(
+                order_id="2026-0043", turnout="g2", start=NOW, flow_m3s=0.2, duration_s=600.0, if_missed="start_late", latest_start=NOW
+            ),
+        ),
+        critical=("orders",),
+    )
+
+
 def _gate() -> dict[str, Contract]:
     return {
-        "gate-plan": GatePlan(
-            site="north",
-            generation=3,
-            valid_from=NOW,
-            author="Malee",
-            gates={
-                "g1": GateDirective(
-                    objective=UpstreamLevelObjective(level_m=2.1),
-                    schedule=(ScheduleEntry(at=NOW, objective=PositionObjective(opening_pct=40.0)),),
-                    limits=GateLimits(opening_max_pct=80.0),
-                )
-            },
-            orders=(
-                DeliveryOrder(
-                    order_id="2026-0042",
-                    turnout="g2",
-                    start=NOW,
-                    flow_m3s=0.35,
-                    volume_m3=2_500.0,
-                    duration_s=7_200.0,
-                    if_missed="keep_end",
-                ),
-                DeliveryOrder(
-                    order_id="2026-0043", turnout="g2", start=NOW, flow_m3s=0.2, duration_s=600.0, if_missed="start_late", latest_start=NOW
-                ),
-            ),
-            critical=("orders",),
-        ),
+        "gate-plan": _gate_plan(),
         "command": Command(
             command_id="c0ffee00c0ffee00", node="pi-north", verb="ping", issued_at=NOW, expires_at=NOW, actor="ops", payload={"a": [1, 2]}
         ),
