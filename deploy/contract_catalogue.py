@@ -42,6 +42,8 @@ API: dict[str, type[Contract]] = {
     "api-event": api.EventView,
     "api-fleet-status": api.FleetStatus,
     "api-gate": api.GateView,
+    "api-gate-alarm": api.GateAlarmView,
+    "api-gate-command": api.GateCommandSend,
     "api-gate-plan": api.GatePlanView,
     "api-node": api.NodeView,
     "api-node-add": api.NodeAdd,
