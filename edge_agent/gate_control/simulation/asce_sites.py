@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.pools import LevelLoop, Pool
 from edge_agent.gate_control.simulation.asce import AsceCanal
+from shared.contracts.gate_plan import DownstreamLevelObjective, GateDirective, GatePlan
 
 DRIVE_OPEN_PCT = 95.0
 RESERVOIR_M2 = 1e8
@@ -35,10 +37,12 @@ class SiteOptions:
     offtakes_m3s: tuple[float, ...] = ()
     noise_m: float = 0.0
     resolution_m: float = 0.001
-    stale_after_s: float = 15.0
+    stale_after_s: float = 900.0
+    """Of levels; what a loop bears follows from its phase margin, and is less."""
     starts_per_hour: int = 30
     deadband_m: float = 0.005
     interlocks: bool = True
+    fallback: Mapping[str, Any] = field(default_factory=lambda: {"kind": "hold", "after_s": 1800.0})
 
 
 def asce_site(canal: AsceCanal, options: SiteOptions) -> SiteConfiguration:
@@ -60,6 +64,17 @@ def asce_site(canal: AsceCanal, options: SiteOptions) -> SiteConfiguration:
         "structures": [_structure(canal, number, pools[number - 1], options) for number in numbers],
     }
     return SiteConfiguration.model_validate(document)
+
+
+def target_plan(site: SiteConfiguration, start: datetime, generation: int = 1) -> GatePlan:
+    """Hold every pool below a gate at its target depth."""
+    directives: dict[str, GateDirective] = {}
+    for structure in site.structures:
+        pool = next((pool for pool in site.pools_below(structure.id) if pool.target_depth_m is not None), None)
+        if pool is not None and pool.target_depth_m is not None:
+            objective = DownstreamLevelObjective(level_m=pool.invert_m + pool.target_depth_m)
+            directives[structure.id] = GateDirective(objective=objective)
+    return GatePlan(site=site.site, generation=generation, valid_from=start, author="simulation", gates=directives)
 
 
 def _reservoir(canal: AsceCanal) -> dict[str, Any]:
@@ -114,7 +129,7 @@ def _points(canal: AsceCanal, number: int, options: SiteOptions) -> list[dict[st
     position = {
         "id": f"g{number}.position", "device": "plc", "register": 140 + number, "unit": "pct", "scale": 0.1,
         "valid_min": 0.0, "valid_max": 100.0, "max_rate_per_s": 300.0 / canal.stroke_time_s, "resolution": 0.1,
-        "stale_after_s": options.stale_after_s,
+        "stale_after_s": max(15.0, 5.0 * options.scan_period_s),
     }  # fmt: skip
     return [*levels, position]
 
@@ -159,7 +174,7 @@ def _structure(canal: AsceCanal, number: int, pool: dict[str, Any], options: Sit
                     "opening_max_pct": DRIVE_OPEN_PCT,
                 },
                 "interlocks": _interlocks(canal, number) if options.interlocks else [],
-                "fallback": {"kind": "hold", "after_s": 1800.0},
+                "fallback": dict(options.fallback),
             }
         ],
     }  # fmt: skip

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from edge_agent.gate_control.decide.modes import Place, Role
+from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.simulation.plant import ActuatorTrouble
-from shared.contracts.gate_command import GateAction
+from shared.contracts.gate_command import GateAction, GateVerb
 from shared.contracts.gate_plan import GatePlan
-from shared.contracts.gate_socket import SiteAction
+from shared.contracts.gate_socket import SiteAction, SiteVerb
 
 FOR_EVER_S = float("inf")
 
@@ -154,6 +155,15 @@ def moments(events: Iterable[Event]) -> list[Moment]:
         if until_s != FOR_EVER_S:
             found.append(Moment(until_s, event, begins=False))
     return sorted(found, key=lambda moment: (moment.at_s, moment.begins))
+
+
+def put_in_service(site: SiteConfiguration, at_s: float = 0.0) -> tuple[Event, ...]:
+    """What a person does at the site of a new gate: arms it and gives it to auto."""
+    found: list[Event] = []
+    for gate in site.gates():
+        found.append(Command(at_s, SiteAction(gate=gate.id, verb=SiteVerb.ARM), site.site))
+        found.append(Command(at_s, GateAction(gate=gate.id, verb=GateVerb.MODE, params={"mode": "auto"}), site.site))
+    return tuple(found)
 
 
 def power_cut(at_s: float, for_s: float, site: str = "", *, wall_is_trusted: bool = False) -> tuple[Event, ...]:

@@ -7,11 +7,10 @@ the same id at its owner. What kills a process kills its memory too: it comes ba
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.simulation.clocks import SimulatedClock
@@ -32,6 +31,8 @@ from edge_agent.gate_control.simulation.events import (
 )
 from edge_agent.gate_control.simulation.plant import FaultyPlant, Plant
 from edge_agent.gate_control.simulation.plant_field import PlantField
+from edge_agent.gate_control.simulation.process import start_gate_process
+from edge_agent.gate_control.simulation.process_port import Answer, SiteProcess, StartProcess
 from edge_agent.gate_control.simulation.recorder import Recorder
 from edge_agent.gate_control.simulation.run import Answered, Played, Run
 from edge_agent.gate_control.simulation.sensors import Sensors
@@ -42,50 +43,6 @@ from shared.errors import UsageError
 START = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
 RECORD_EVERY_S = 10.0
 _SLACK_S = 1e-6
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Of a process to a command or a plan."""
-
-    accepted: bool
-    reason: str = ""
-    data: Mapping[str, str | float] | None = None
-
-
-class SiteProcess(Protocol):
-    """One site's gate process, as far as a simulation must know it."""
-
-    async def scan(self) -> None:
-        """One pass of the loop."""
-        ...
-
-    async def obey(self, command: Command) -> Answer:
-        """What became of a person's command."""
-        ...
-
-    async def set_plan(self, plan: GatePlan) -> Answer:
-        """Whether a plan was accepted."""
-        ...
-
-    def alarms(self) -> Mapping[str, tuple[str, str, str]]:
-        """Phase, priority and reason of each alarm that is not normal, by `<gate, pool or site>/<name>`."""
-        ...
-
-    def modes(self) -> Mapping[str, str]:
-        """The mode of each gate that people see."""
-        ...
-
-    async def kill(self) -> None:
-        """Gone at once: nothing more is written."""
-        ...
-
-    async def stop(self) -> None:
-        """Ended as by SIGTERM."""
-        ...
-
-
-StartProcess = Callable[[SiteConfiguration, PlantField, SimulatedClock, Path], Awaitable[SiteProcess]]
 
 
 @dataclass
@@ -112,7 +69,7 @@ def simulate(
     start_wall: datetime = START,
     events: Iterable[Event] = (),
     record_every_s: float = RECORD_EVERY_S,
-    start_process: StartProcess,
+    start_process: StartProcess | None = None,
     machine_clock: Clock | None = None,
 ) -> Run:
     """Run sites on a plant for `duration_s` of its time; to be called outside of an event loop.
@@ -127,13 +84,14 @@ def simulate(
         start_wall: the wall clocks at the start.
         events: what happens meanwhile.
         record_every_s: distance of the records of the series.
-        start_process: makes the process of a site from what is in its folder.
+        start_process: makes the process of a site from what is in its folder; none: the gate's own.
         machine_clock: measures the speed.
 
     Raises:
         UsageError: an event or plan names a site that is not there, or the plant cannot do what an event asks for.
     """
-    simulation = _Simulation(sites, plant, state_dir, seed, start_wall, record_every_s, start_process)
+    starting = start_process or start_gate_process
+    simulation = _Simulation(sites, plant, state_dir, seed, start_wall, record_every_s, starting)
     return asyncio.run(simulation.run(list(plans), duration_s, moments(events), machine_clock or SystemClock()))
 
 

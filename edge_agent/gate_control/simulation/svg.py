@@ -9,15 +9,15 @@ from datetime import timedelta
 from html import escape
 
 from edge_agent.gate_control.model.configuration import SiteConfiguration
-from edge_agent.gate_control.simulation.run import AlarmRecord, Run, Series
+from edge_agent.gate_control.simulation.run import AlarmRecord, Played, Run, Series
 
-WIDTH, LEFT, RIGHT, TOP = 1200.0, 74.0, 210.0, 74.0
-PANEL, GAP, ROW = 200.0, 44.0, 17.0
+WIDTH, LEFT, RIGHT, TOP = 1200.0, 74.0, 210.0, 84.0
+PANEL, GAP, ROW = 200.0, 54.0, 17.0
 COLOURS = ("#0b6e99", "#c2410c", "#15803d", "#7c3aed", "#a16207", "#be185d", "#334155", "#0f766e")
 """Dark enough on white, and apart for most eyes; a line's name stands at its end."""
 PRIORITY_COLOURS = {"urgent": "#b91c1c", "high": "#dc2626", "medium": "#ea9a0c", "low": "#9aa5b1"}
 MAX_POINTS = 900
-COLUMNS = 3
+COLUMNS = 2
 MAX_ALARM_ROWS = 16
 NOT_RAISED = frozenset({"normal", "returned"})
 
@@ -43,12 +43,15 @@ class Panel:
     """Range that is shown however little moves."""
 
 
-def draw_run(run: Run, sites: Sequence[SiteConfiguration], *, title: str, note: str = "") -> str:
-    """SVG text: depth errors of all pools with a target, openings of all gates, flows where the plant tells them, alarms."""
+def draw_run(run: Run, sites: Sequence[SiteConfiguration], *, title: str, note: str = "", marks: Sequence[Played] | None = None) -> str:
+    """SVG text: depth errors of all pools with a target, openings of all gates, flows where the plant tells them, alarms.
+
+    `marks`: what the numbered lines are about; none: every event that was played after the start.
+    """
+    told = [played for played in run.played if played.at_s > 0.0] if marks is None else list(marks)
     panels = [panel for panel in (_levels(run, sites), _openings(run, sites), _flows(run, sites)) if panel.lines]
     bars = _alarm_bars(run.alarms, run.duration_s)
-    told = 15.0 * math.ceil(len(run.played) / COLUMNS)
-    height = TOP + len(panels) * (PANEL + GAP) + ROW * len(bars) + 60.0 + told
+    height = TOP + len(panels) * (PANEL + GAP) + ROW * len(bars) + 60.0 + 15.0 * math.ceil(len(told) / COLUMNS)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height:.0f}" width="{WIDTH:.0f}" height="{height:.0f}"'
         ' font-family="system-ui, Segoe UI, Helvetica, Arial, sans-serif" font-size="12" fill="#1f2933">',
@@ -61,8 +64,8 @@ def draw_run(run: Run, sites: Sequence[SiteConfiguration], *, title: str, note: 
         parts += _panel(panel, run, top)
         top += PANEL + GAP
     parts += _alarms(bars, run, top)
-    parts += _events(run, TOP, top - GAP)
-    parts += _told(run, top + ROW * len(bars) + 48.0)
+    parts += _marks(run, told, TOP, top - GAP)
+    parts += _told(run, told, top + ROW * len(bars) + 48.0)
     parts.append("</svg>\n")
     return "\n".join(parts)
 
@@ -220,21 +223,21 @@ def _alarms(bars: Sequence[_Bar], run: Run, top: float) -> list[str]:
     return parts
 
 
-def _events(run: Run, top: float, bottom: float) -> list[str]:
-    """What was done to the site: numbered lines over all panels."""
+def _marks(run: Run, told: Sequence[Played], top: float, bottom: float) -> list[str]:
+    """Numbered lines over all panels."""
     parts: list[str] = []
-    for number, played in enumerate(run.played, start=1):
+    for number, played in enumerate(told, start=1):
         x = _x(played.at_s, run)
         parts.append(_rule(x, top, x, bottom, "#b91c1c", dash="2 3"))
         parts.append(_text(x + 3, top + 10 + 11 * ((number - 1) % 3), str(number), colour="#b91c1c", size=10, bold=True))
     return parts
 
 
-def _told(run: Run, y: float) -> list[str]:
+def _told(run: Run, told: Sequence[Played], y: float) -> list[str]:
     parts: list[str] = []
-    for number, played in enumerate(run.played, start=1):
+    for number, played in enumerate(told, start=1):
         clock = (run.start_wall + timedelta(seconds=played.at_s)).strftime("%H:%M")
-        column, row = divmod(number - 1, math.ceil(len(run.played) / COLUMNS))
+        column, row = divmod(number - 1, math.ceil(len(told) / COLUMNS))
         x = LEFT + column * (WIDTH - LEFT) / COLUMNS
         parts.append(_text(x, y + row * 15.0, f"{number}  {clock}  {played.text}", colour="#b91c1c", size=11))
     return parts

@@ -30,10 +30,11 @@ from edge_agent.gate_control.simulation.events import (
     WriteFault,
     power_cut,
 )
-from edge_agent.gate_control.simulation.harness import START, Answer, simulate
+from edge_agent.gate_control.simulation.harness import START, simulate
 from edge_agent.gate_control.simulation.integrator_delay import canal_of
 from edge_agent.gate_control.simulation.plant import ActuatorTrouble, Plant
 from edge_agent.gate_control.simulation.plant_field import PlantField
+from edge_agent.gate_control.simulation.process_port import Answer
 from edge_agent.gate_control.simulation.run import Run
 from shared.contracts.gate_command import GateAction, GateVerb
 from shared.contracts.gate_plan import GateDirective, GatePlan, PositionObjective
