@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.contracts.base import AppName, Contract, Digest, Document, GateId, NodeId, UtcTime
+from shared.contracts.base import AppName, Contract, Digest, Document, GateId, NodeId, SchemaVersion, UtcTime
 from shared.contracts.desired import AppDesired
 from shared.contracts.event import Cause
 from shared.contracts.gate_socket import AlarmView
@@ -104,6 +104,8 @@ class NodeStatus(Document):
     KIND: ClassVar[str] = "NodeStatus"
 
     kind: Literal["NodeStatus"] = "NodeStatus"
+    schema_version: SchemaVersion = "1.1"
+    """1.1: the gates' modes and the site's alarm table."""
     node: NodeId
     outboxid: str
     revision: Annotated[int, Field(ge=1)]

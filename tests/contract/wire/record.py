@@ -24,7 +24,7 @@ from shared.contracts.gate_plan import (
     ScheduleEntry,
     UpstreamLevelObjective,
 )
-from shared.contracts.gate_socket import GateOperation, GateReply, GateRequest, JournalKind, JournalRecord
+from shared.contracts.gate_socket import AlarmView, GateOperation, GateReply, GateRequest, JournalKind, JournalRecord
 from shared.contracts.interlock import Interlock
 from shared.contracts.release import DeliveryPolicy, Provenance, Release, ReleaseRef
 from shared.contracts.status import AppPhase, AppStatus, ClusterSummary, GateSummary, Heartbeat, NodeStatus, SiteSummary
@@ -114,7 +114,15 @@ def _reported() -> dict[str, Contract]:
                 "gate-ui": AppStatus(phase=AppPhase.ROLLED_BACK, desired=_desired_app(), cause=CAUSE, since=NOW, running_version="1.1.0")
             },
             cluster=ClusterSummary(reachable=True, version="v1.36.3", uid="11-22"),
-            site=SiteSummary(site="north", reachable=True, plan_generation=3, gates={"g1": GateSummary(level_m=2.1, opening_pct=37.5)}),
+            site=SiteSummary(
+                site="north",
+                reachable=True,
+                plan_generation=3,
+                gates={
+                    "g1": GateSummary(level_m=2.1, opening_pct=37.5, control="manual", owner="console", tagout="som since 08:00: diver")
+                },
+                alarms=(AlarmView(key="g1/stuck", gate="g1", name="stuck", state="unacknowledged", priority="high", raised_at=NOW),),
+            ),
         ),
         "heartbeat": Heartbeat(node="pi-north", at=NOW, boot_id="7e0c", uptime_s=99.5, desired_epoch=1, desired_generation=7),
     }
