@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.values import Command, MoveTo, Now, Pulse
 from edge_agent.gate_control.replay.blocks import Block
 from edge_agent.gate_control.replay.happenings import read_base, read_happened
-from edge_agent.gate_control.replay.step import Given, Memory, Scanned, after_writing, scan
+from edge_agent.gate_control.replay.step import Given, Scanned, after_writing, scan
 
 
 @dataclass(frozen=True)
@@ -64,24 +64,3 @@ def redecide(site: SiteConfiguration, block: Block) -> Iterator[Redecided]:
         scanned = scan(site, memory, Given(inputs.now, inputs.samples, plan, happened.instructions, conditions))
         memory, before = scanned.memory, inputs.now
         yield Redecided(inputs.now, happened.decided or (), command_lines(scanned.decision.commands), scanned)
-
-
-@dataclass(frozen=True)
-class Shadow:
-    """Another memory beside that of control: decides on the same inputs, and acts on nothing."""
-
-    site: SiteConfiguration
-    memory: Memory
-    scans: int = 0
-    differences: int = 0
-    last_difference: str = ""
-
-
-def shadow_scan(shadow: Shadow, given: Given, acted: Sequence[Command]) -> Shadow:
-    """The shadow after one scan; differences are counted, and the last one is kept in words."""
-    scanned = scan(shadow.site, shadow.memory, given)
-    there, here = command_lines(acted), command_lines(scanned.decision.commands)
-    if there == here:
-        return Shadow(shadow.site, scanned.memory, shadow.scans + 1, shadow.differences, shadow.last_difference)
-    text = f"at {given.now.wall.isoformat()}: control {', '.join(there) or 'nothing'}; shadow {', '.join(here) or 'nothing'}"
-    return Shadow(shadow.site, scanned.memory, shadow.scans + 1, shadow.differences + 1, text)
