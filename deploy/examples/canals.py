@@ -186,7 +186,9 @@ def _neighbour_points(number: int) -> str:
   - id: p{number}.tail
     remote: {site}
     device: {site}
-    register: 100
+    register: 1000 # the first point of its map
+    age_register: 1003
+    counter_register: 1004
     type: float32
     valid_min: {below.invert_m:.3f}
     valid_max: {below.bank_m + 0.5:.3f}
@@ -196,7 +198,9 @@ def _neighbour_points(number: int) -> str:
   - id: g{number + 1}.flow
     remote: {site}
     device: {site}
-    register: 102
+    register: 5000 # the flow of its only structure
+    age_register: 5003
+    counter_register: 5004
     type: float32
     unit: m3s
     valid_min: -0.1

@@ -27,6 +27,7 @@ def actuator_remarks(site: SiteConfiguration) -> Iterator[Remark]:
         yield from _travel(gate, path)
         yield from _limits(gate, path)
         yield from _outputs(gate, (*path, "actuator"))
+        yield from _status(gate, (*path, "actuator", "status"))
         yield from _comms_lost(site, gate, (*path, "actuator", "comms_lost"))
         if position is not None:
             yield from _position(gate, position, path)
@@ -111,6 +112,16 @@ def _outputs(gate: Gate, path: Path) -> Iterator[Remark]:
     elif limit_s < gate.limits.min_run_s:
         problem = f"the hardware pulse limit of {limit_s:g} s is shorter than min_run_s {gate.limits.min_run_s:g}"
         yield Remark(key_path, problem, "every move would be cut off by it", "lower min_run_s, or lengthen the one-shot")
+
+
+def _status(gate: Gate, path: Path) -> Iterator[Remark]:
+    bits = gate.actuator.status.model_dump(exclude={"device", "register_address", "table"}) if gate.actuator.status is not None else {}
+    given = {key: bit for key, bit in bits.items() if bit is not None}
+    for key, bit in given.items():
+        if not 0 <= bit <= 15:
+            yield Remark((*path, key), f"{key} {bit} is no bit of a register", "a register has bits 0 to 15", "count from the lowest, 0")
+        elif list(given.values()).count(bit) > 1:
+            yield Remark((*path, key), f"bit {bit} has more than one meaning", "one of them would be false", "give each fact its own bit")
 
 
 def _comms_lost(site: SiteConfiguration, gate: Gate, path: Path) -> Iterator[Remark]:

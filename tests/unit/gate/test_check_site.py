@@ -12,6 +12,7 @@ from edge_agent.gate_control.check.finding import Finding, SiteInvalid
 from edge_agent.gate_control.check.site_rules import check_site
 from edge_agent.gate_control.check.yaml_site import load_site, parse_site
 from edge_agent.gate_control.console.cli import run_command
+from edge_agent.gate_control.modbus_map.layout import layout_of
 from edge_agent.gate_control.model.site import SiteSettings
 from shared.errors import UsageError
 
@@ -59,6 +60,21 @@ def test_a_shipped_example_is_good_and_is_what_its_maker_writes(name: str, capsy
     assert run_command(["check", str(EXAMPLES / name)], never) == 0
     assert ": good" in capsys.readouterr().out
     assert (EXAMPLES / name).read_text(encoding="utf-8") == SITES[name], "run: python -m deploy.examples"
+
+
+def test_each_of_the_eight_sites_finds_its_neighbours_values_where_the_neighbour_shows_them() -> None:
+    for number in range(1, 8):
+        own, _ = parse_site(SITES[f"canal-8-sites/{number}/site.yaml"], source="own")
+        neighbour, _ = parse_site(SITES[f"canal-8-sites/{number + 1}/site.yaml"], source="neighbour")
+        shown = {entry.name: entry.start for entry in layout_of(neighbour)}
+        level, flow = own.point(f"p{number}.tail"), own.point(f"g{number + 1}.flow")
+        assert level is not None
+        assert flow is not None
+        assert level.remote == flow.remote == neighbour.site
+        assert level.register_address == shown[f"point p{number}.tail"]
+        assert flow.register_address == shown[f"flow g{number + 1}"]
+        assert neighbour.modbus_map is not None
+        assert neighbour.modbus_map.allow == (f"192.0.2.{20 + number}",)
 
 
 # what stood there, what somebody wrote, what must be said of it; its line is the changed one, or the first with the last column
@@ -166,6 +182,8 @@ MISTAKES: list[tuple[str, str, str, str]] = [
         "",
     ),
     ("actuator-2, table: holding", "actuator-2, table: input", "desired_position stands among the input registers", ""),
+    (DESIRED, DESIRED + "          status: {device: actuator-2, jammed_bit: 16}\n", "jammed_bit 16 is no bit of a register", "status: {"),
+    (DESIRED, DESIRED + "          status: {device: actuator-2, jammed_bit: 0}\n", "bit 0 has more than one meaning", "status: {"),
     (ROTORK, relays(""), "relays without a hardware pulse limit", "relays:\n"),
     (ROTORK, relays(" hardware_pulse_limit_s: 120,"), "is a whole stroke (120 s)", "hardware_pulse_limit_s"),
     (ROTORK, relays(" hardware_pulse_limit_s: 0.3,"), "is shorter than min_run_s 0.5", "hardware_pulse_limit_s"),

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,9 +25,9 @@ def site(tmp_path: Path) -> Path:
     return path
 
 
-def tuned(site: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, float]]:
+def tuned(site: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
     assert run_command(["tune", str(site), "-o", "json", *arguments], never) == 0
-    loops: list[dict[str, float]] = json.loads(capsys.readouterr().out)["loops"]
+    loops: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["loops"]
     return loops
 
 
