@@ -9,12 +9,11 @@ import pytest
 
 from deploy.examples.canals import example_sites
 from edge_agent.gate_control.console.cli import run_command
-from edge_agent.gate_control.model.site import SiteSettings
 
 ALL = example_sites()["canal-8-pools/site.yaml"]
 
 
-def never(_site: SiteSettings, _folder: Path) -> int:
+def never(*_arguments: object) -> int:
     raise AssertionError("tune must not run the gate")
 
 
