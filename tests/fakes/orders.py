@@ -36,6 +36,8 @@ class Water:
 
     orders: Sequence[DeliveryOrder]
     scan_s: float = 10.0
+    idle_s: float = 0.0
+    """Between two scans while nothing is asked for, where a test wants that longer."""
     share: float = 1.0
     """What truly flows for each m3/s that is asked for."""
     meter_is_good: bool = True
@@ -82,7 +84,7 @@ class Water:
         self.scan()
         left_s = seconds
         while left_s > 0.0:
-            step_s = min(self.scan_s, left_s)
+            step_s = min(self.scan_s if any(self.asked.values()) else max(self.scan_s, self.idle_s), left_s)
             self.pass_time(step_s)
             self.meter_bad_s += 0.0 if self.meter_is_good else step_s
             left_s -= step_s

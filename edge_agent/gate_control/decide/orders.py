@@ -68,6 +68,9 @@ class Account:
     """What is known of one order. Wall times are seconds since 1970."""
 
     turnout: str
+    ordered_m3s: float = 0.0
+    """Flow as last ordered: the order may be gone when its account is closed."""
+    ordered_m3: float = 0.0
     started_wall_s: float | None = None
     """None: not begun."""
     late_s: float = 0.0
@@ -159,7 +162,7 @@ def order_flow(orders: Sequence[DeliveryOrder], state: OrdersState, now: Now, me
     """
     state, elapsed = _elapse(state, now)
     by_id = {order.order_id: order for order in orders}
-    shares = _shares(by_id, state)
+    shares = _shares(state)
     accounts: dict[str, Account] = {}
     notes: list[OrderNote] = []
     for order_id, account in state.accounts.items():
@@ -243,41 +246,40 @@ def _run(
     order_id: str, order: DeliveryOrder | None, account: Account, state: OrdersState, elapsed: _Elapsed, flow_m3s: float | None
 ) -> tuple[Account, list[OrderNote]]:
     """A running order brought up to now, and ended where it is over."""
-    if order is None or order.turnout != account.turnout:
-        return _ended(order_id, None, account, Ending.WITHDRAWN, state)
     if state.is_downtime_open:
-        return _suspended(order, account, flow_m3s)
+        return _suspended(order_id, account, flow_m3s)
+    is_withdrawn = order is None or order.turnout != account.turnout
+    if order is not None and not is_withdrawn:
+        account = replace(account, ordered_m3s=order.flow_m3s, ordered_m3=order.flow_m3s * nominal_s(order))
     known = account
-    account = _counted(order, account, elapsed, flow_m3s)
+    account = _counted(account, elapsed, flow_m3s)
     notes: list[OrderNote] = []
     if account.estimated_m3 > 0.0 and known.estimated_m3 == 0.0:
         cause = f"a downtime of {elapsed.downtime_s:.0f} s" if elapsed.downtime_s > 0.0 else "no usable flow reading"
-        notes.append(OrderNote(order.order_id, NoteKind.ESTIMATED, f"{cause}: part of the volume is an estimate"))
-    ending = _ending(order, account)
+        notes.append(OrderNote(order_id, NoteKind.ESTIMATED, f"{cause}: part of the volume is an estimate"))
+    ending = Ending.WITHDRAWN if order is None or is_withdrawn else _ending(order, account)
     if ending is not None:
-        account, said = _ended(order_id, order, account, ending, state)
+        account, said = _ended(order_id, account, ending, state)
         return account, notes + said
     if known.is_suspended:
-        notes.append(OrderNote(order.order_id, NoteKind.RESUMED, f"the time is known again; {account.volume_m3:.0f} m3 so far"))
+        notes.append(OrderNote(order_id, NoteKind.RESUMED, f"the time is known again; {account.volume_m3:.0f} m3 so far"))
     return account, notes
 
 
-def _suspended(order: DeliveryOrder, account: Account, flow_m3s: float | None) -> tuple[Account, list[OrderNote]]:
+def _suspended(order_id: str, account: Account, flow_m3s: float | None) -> tuple[Account, list[OrderNote]]:
     if account.is_suspended:
         return account, []
     # the gate still stands as the downtime left it: what flows now is the best there is to say what flowed then
     account = replace(account, is_suspended=True, flow_m3s=flow_m3s if flow_m3s is not None else account.flow_m3s)
-    return account, [
-        OrderNote(order.order_id, NoteKind.SUSPENDED, "rebooted, and the clock is not set: the turnout goes to its safe default")
-    ]
+    return account, [OrderNote(order_id, NoteKind.SUSPENDED, "rebooted, and the clock is not set: the turnout goes to its safe default")]
 
 
-def _counted(order: DeliveryOrder, account: Account, elapsed: _Elapsed, flow_m3s: float | None) -> Account:
+def _counted(account: Account, elapsed: _Elapsed, flow_m3s: float | None) -> Account:
     """Volume by the reading where it is good; by the ordered flow where it is not; over a downtime by the best flow known."""
-    watched_m3 = elapsed.watched_s * (flow_m3s if flow_m3s is not None else order.flow_m3s)
+    watched_m3 = elapsed.watched_s * (flow_m3s if flow_m3s is not None else account.ordered_m3s)
     # a suspended order closed its turnout since, so that the flow of now says nothing of the downtime
     seen_m3s = account.flow_m3s if account.is_suspended or flow_m3s is None else flow_m3s
-    missed_m3 = elapsed.downtime_s * (seen_m3s if seen_m3s is not None else order.flow_m3s)
+    missed_m3 = elapsed.downtime_s * (seen_m3s if seen_m3s is not None else account.ordered_m3s)
     return replace(
         account,
         ran_s=account.ran_s + elapsed.watched_s + elapsed.downtime_s + elapsed.closed_s,
@@ -294,15 +296,12 @@ def _ending(order: DeliveryOrder, account: Account) -> Ending | None:
     return Ending.TIME if account.ran_s >= limit_s(order, account.late_s) else None
 
 
-def _ended(
-    order_id: str, order: DeliveryOrder | None, account: Account, ending: Ending, state: OrdersState
-) -> tuple[Account, list[OrderNote]]:
+def _ended(order_id: str, account: Account, ending: Ending, state: OrdersState) -> tuple[Account, list[OrderNote]]:
     account = replace(account, ending=ending, ended_wall_s=state.wall_s, is_suspended=False)
     guessed = f", {account.estimated_m3:.0f} m3 of it estimated" if account.estimated_m3 > 0.0 else ""
     notes = [OrderNote(order_id, NoteKind.ENDED, f"by {ending} after {account.ran_s:.0f} s with {account.volume_m3:.0f} m3{guessed}")]
-    ordered_m3 = order.flow_m3s * nominal_s(order) if order is not None else 0.0
-    if account.volume_m3 < SHORT_SHARE * ordered_m3:
-        notes.append(OrderNote(order_id, NoteKind.SHORT, f"{account.volume_m3:.0f} m3 of {ordered_m3:.0f} m3 were delivered"))
+    if account.volume_m3 < SHORT_SHARE * account.ordered_m3:
+        notes.append(OrderNote(order_id, NoteKind.SHORT, f"{account.volume_m3:.0f} m3 of {account.ordered_m3:.0f} m3 were delivered"))
     return account, notes
 
 
@@ -326,7 +325,9 @@ def _begin(order: DeliveryOrder, account: Account | None, state: OrdersState, no
         return Account(order.turnout, is_missed=True), said
     kind = NoteKind.STARTED if late_s <= order.start_window_s else NoteKind.STARTED_LATE
     text = f"{order.flow_m3s:.3f} m3/s to {order.turnout}" + (f", {late_s:.0f} s late" if kind is NoteKind.STARTED_LATE else "")
-    return Account(order.turnout, started_wall_s=now.wall.timestamp(), late_s=late_s), [OrderNote(order.order_id, kind, text)]
+    ordered_m3 = order.flow_m3s * nominal_s(order)
+    account = Account(order.turnout, order.flow_m3s, ordered_m3, started_wall_s=now.wall.timestamp(), late_s=late_s)
+    return account, [OrderNote(order.order_id, kind, text)]
 
 
 def _missed_note(order: DeliveryOrder, late_s: float) -> OrderNote:
@@ -349,13 +350,13 @@ def _demand(orders: Sequence[DeliveryOrder], state: OrdersState, now: Now) -> Or
     return OrderDemand(0.0, "no order runs" if now.wall_is_trusted else "no order runs; none starts before the clock is set")
 
 
-def _shares(by_id: Mapping[str, DeliveryOrder], state: OrdersState) -> Mapping[str, float]:
+def _shares(state: OrdersState) -> Mapping[str, float]:
     """Orders that run at one turnout share its flow as they were ordered."""
-    running = {name: by_id[name] for name, account in state.accounts.items() if account.is_running and name in by_id}
+    running = {name: account for name, account in state.accounts.items() if account.is_running}
     total_m3s: dict[str, float] = {}
-    for order in running.values():
-        total_m3s[order.turnout] = total_m3s.get(order.turnout, 0.0) + order.flow_m3s
-    return {name: order.flow_m3s / total_m3s[order.turnout] for name, order in running.items()}
+    for account in running.values():
+        total_m3s[account.turnout] = total_m3s.get(account.turnout, 0.0) + account.ordered_m3s
+    return {name: account.ordered_m3s / total_m3s[account.turnout] for name, account in running.items()}
 
 
 def _believed(reading: Reading | None, share: float) -> float | None:
@@ -367,8 +368,8 @@ def _believed(reading: Reading | None, share: float) -> float | None:
 
 def _kept(accounts: Mapping[str, Account], by_id: Mapping[str, DeliveryOrder]) -> Mapping[str, Account]:
     """Accounts of orders that the plan does not name go where nothing was begun, and else once there are too many, oldest first."""
-    accounts = {name: account for name, account in accounts.items() if name in by_id or account.ending is not None}
-    old = [name for name in accounts if name not in by_id]
+    accounts = {name: account for name, account in accounts.items() if name in by_id or account.is_running or account.ending is not None}
+    old = [name for name, account in accounts.items() if name not in by_id and not account.is_running]
     old.sort(key=lambda name: accounts[name].ended_wall_s or 0.0)
     gone = frozenset(old[: max(0, len(old) - MAX_ACCOUNTS)])
     return {name: account for name, account in accounts.items() if name not in gone}

@@ -239,6 +239,29 @@ def test_an_order_that_a_new_plan_leaves_out_ends_and_comes_back_no_more() -> No
     assert water.asked == {"t1": 0.0}
 
 
+def test_an_order_left_out_while_the_process_was_down_has_the_downtime_in_its_account() -> None:
+    water = Water([make_order()])
+    water.run(600)
+    water.crash(300)
+    water.orders = []
+    water.scan()
+    assert water.account().volume_m3 == pytest.approx(water.delivered_m3["t1"]) == pytest.approx(450)
+    assert water.said() == [NoteKind.STARTED, NoteKind.ESTIMATED, NoteKind.ENDED, NoteKind.SHORT]
+
+
+def test_an_order_left_out_while_no_clock_says_how_long_the_downtime_was_is_accounted_once_one_does() -> None:
+    water = Water([make_order()])
+    water.run(600)
+    water.reboot(300, clock_is_set=False)
+    water.orders = []
+    water.run(100)
+    assert (water.asked, status_of(water.account())) == ({"t1": 0.0}, OrderStatus.SUSPENDED)
+    water.clock_is_set = True
+    water.scan()
+    assert water.account().ending is Ending.WITHDRAWN
+    assert water.account().volume_m3 == pytest.approx(water.delivered_m3["t1"], abs=10) == pytest.approx(450, abs=10)
+
+
 def test_a_running_order_whose_figures_change_goes_on_by_the_new_ones() -> None:
     water = Water([make_order()])
     water.run(600)
@@ -268,7 +291,7 @@ def test_where_the_accounts_were_lost_nothing_is_delivered_twice() -> None:
 
 def test_accounts_are_kept_of_what_was_begun_and_not_for_ever_of_the_rest() -> None:
     missed = Account("t1", is_missed=True)
-    ended = {f"x{count}": Account("t1", 0.0, ending=Ending.TIME, ended_wall_s=float(count)) for count in range(2_100)}
+    ended = {f"x{count}": Account("t1", started_wall_s=0.0, ending=Ending.TIME, ended_wall_s=float(count)) for count in range(2_100)}
     state, _, _ = order_flow([], OrdersState({"m": missed, **ended}), Water([]).now(), {})
     assert len(state.accounts) == 2_000
     assert {"x2099"} <= set(state.accounts)
