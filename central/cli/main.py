@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from central.cli import apps, exits, gates, login, nodes, release, rollout, status
+from central.cli import apps, exits, gate_acts, gate_history, gates, login, nodes, release, rollout, status
 from central.cli.exits import CliError
 from central.cli.output import out
 from central.cli.session import choose_context
@@ -41,6 +41,8 @@ app.add_typer(nodes.app, name="node")
 app.command("status")(status.status)
 app.command("events")(nodes.events)
 app.add_typer(gates.app, name="gate")
+gate_acts.register(gates.app, gates.plans)
+gate_history.register(gates.app)
 
 
 @app.command("version")
