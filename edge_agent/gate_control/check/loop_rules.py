@@ -180,6 +180,13 @@ def _fallbacks(site: SiteConfiguration) -> Iterator[Remark]:
             problem = f"some gates of {structure.id} fall back to a level, others not"
             yield Remark(path, problem, "half a structure cannot hold a level", "give all its gates the same kind of fallback")
         for bay, gate in enumerate(structure.gates):
+            above = site.pool_above(structure.id)
+            if gate.fallback.kind == "open_on_high" and (above is None or not above.tail_levels):
+                where: Path = ("structures", index, "gates", bay, "fallback", "kind")
+                problem = f"gate {gate.id} falls back to open_on_high, but no level above it is known"
+                yield Remark(
+                    where, problem, "nothing would tell it that the water is high", "name tail_levels of the pool above, or use 'hold'"
+                )
             if gate.fallback.kind == "level" and gate.fallback.level_point is not None:
                 yield from _level_fallback(
                     site, structure, gate.fallback.level_point, gate.fallback.level_m, ("structures", index, "gates", bay, "fallback")

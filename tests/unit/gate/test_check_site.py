@@ -317,6 +317,12 @@ def test_half_a_structure_cannot_fall_back_to_a_level() -> None:
     assert any("some gates of g8 fall back to a level, others not" in one.problem for one in findings_of(text))
 
 
+def test_a_gate_that_knows_no_level_above_cannot_open_on_high_water() -> None:
+    text, _ = replaced(ONE, "    tail_levels: [p1.tail]\n", "")
+    text, line = replaced(text, "fallback: {kind: hold, after_s: 1800}", "fallback: {kind: open_on_high, opening_pct: 95}")
+    assert [one.line for one in findings_of(text) if "falls back to open_on_high" in one.problem] == [line]
+
+
 def test_units_on_one_line_must_agree_about_the_line() -> None:
     other = "  - {id: cabinet2, link: {kind: modbus_rtu, path: /dev/ttyAMA0, baud_rate: 9600}, device_id: 6}\n"
     text, _ = replaced(ONE, "\npoints:\n", other + "\npoints:\n")
