@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from itertools import groupby
 
 from edge_agent.gate_control.decide.orders import Account, OrdersState, limit_s, nominal_s, would_miss
 from edge_agent.gate_control.model.values import Now
 from shared.contracts.gate_plan import DeliveryOrder
 
+_FARTHEST_S = 1e9
 _LEAST_SHARE = 0.1
 """A flow below this share of the ordered one foretells no end: it is only just coming, or its meter stands still."""
 
@@ -21,8 +23,12 @@ def ordered_changes(orders: Sequence[DeliveryOrder], state: OrdersState, now: No
     ends of running orders are foreseen, since no order starts.
     """
     changes: dict[str, float] = {}
+    horizon = now.wall + timedelta(seconds=min(delay_s, _FARTHEST_S))
     for order in orders:
         account = state.accounts.get(order.order_id)
+        # most of a long plan is over or far ahead; this is asked for each structure in each scan
+        if (account is None and order.start > horizon) or (account is not None and account.ending is not None):
+            continue
         change = _flow_at(order, account, state, now, delay_s) - _flow_at(order, account, state, now, 0.0)
         changes[order.turnout] = changes.get(order.turnout, 0.0) + change
     return {turnout: change for turnout, change in changes.items() if change != 0.0}
