@@ -51,6 +51,8 @@ schemas: venv ## exports the JSON Schemas of the contracts, the CLI reference an
 	@$(python) -m deploy.schemas docs/reference/schemas
 	@$(python) -m deploy.cli_docs
 	@$(python) -m deploy.alarm_docs
+	@$(python) -m deploy.site_docs
+	@$(python) -m deploy.gate_cli_docs
 	@$(python) -m deploy.openapi
 
 clean: ## removes what builds and checks left in the tree (.venv and the cluster's cache stay)
