@@ -317,6 +317,21 @@ def test_half_a_structure_cannot_fall_back_to_a_level() -> None:
     assert any("some gates of g8 fall back to a level, others not" in one.problem for one in findings_of(text))
 
 
+def test_a_gate_on_relays_with_a_one_shot_is_good() -> None:
+    text, _ = replaced(ONE, ROTORK, relays(" hardware_pulse_limit_s: 5,"))
+    assert findings_of(text.replace(DESIRED, "")) == ()
+
+
+def test_an_overshot_gate_whose_counts_fall_as_it_opens_is_good() -> None:
+    text, _ = replaced(
+        ONE, "{kind: undershot, width_m: 1.5, sill_m: 25.800, height_m: 1,", "{kind: overshot, width_m: 3, sill_m: 26.1, height_m: 0.6,"
+    )
+    text, _ = replaced(
+        text, DESIRED, DESIRED + "          table: [{count: 100, opening_m: 0}, {count: 60, opening_m: 0.2}, {count: 0, opening_m: 0.6}]\n"
+    )
+    assert findings_of(text) == ()
+
+
 def test_a_gate_that_knows_no_level_above_cannot_open_on_high_water() -> None:
     text, _ = replaced(ONE, "    tail_levels: [p1.tail]\n", "")
     text, line = replaced(text, "fallback: {kind: hold, after_s: 1800}", "fallback: {kind: open_on_high, opening_pct: 95}")

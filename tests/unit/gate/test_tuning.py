@@ -168,6 +168,36 @@ def test_the_safe_range_is_safe_and_its_lower_end_is_the_end(number: int) -> Non
     assert margin(found.kp_high_m2_per_s, 0.9 * found.ti_low_s) < 45.0
 
 
+def growth(pool: Pool, loop: LevelLoop) -> float:
+    """Late swings over early ones in the very loop: PI in velocity form, hold, delay, filter, one period late."""
+    step_s, period_steps = 5.0, round(loop.control_period_s / 5.0)
+    outflow_steps = round(pool.low.delay_s / step_s) + period_steps
+    waiting = [0.0] * outflow_steps
+    level, filtered, previous, flow = 1.0, 1.0, 1.0, 0.0
+    share = 1.0 - math.exp(-step_s / loop.filter_s)
+    peaks: list[float] = []
+    for step in range(60_000):
+        filtered += share * (level - filtered)
+        if step % period_steps == 0:
+            flow -= loop.kp_m2_per_s * (filtered - previous + loop.control_period_s / loop.ti_s * filtered)
+            previous = filtered
+        waiting.append(flow)
+        level += step_s * waiting.pop(0) / pool.low.area_m2
+        peaks.append(abs(level))
+    return max(peaks[-10_000:]) / max(peaks[10_000:20_000])
+
+
+@pytest.mark.parametrize("number", [2, 7])
+def test_the_gain_margin_is_where_the_loop_itself_begins_to_swing(number: int) -> None:
+    pool = canal_2(number).model_copy(update={"resonance_period_s": None})
+    loop = tune_loop(canal_2(number), 45.0)
+    critical = 10.0 ** (loop_margin(pool.low, loop, pool).gain_margin_db / 20.0)
+    calm = loop.model_copy(update={"kp_m2_per_s": 0.93 * critical * loop.kp_m2_per_s})
+    wild = loop.model_copy(update={"kp_m2_per_s": 1.07 * critical * loop.kp_m2_per_s})
+    assert growth(pool, calm) < 0.5
+    assert growth(pool, wild) > 2.0
+
+
 @given(pools, st.floats(20.0, 80.0), st.booleans())
 def test_tuned_loops_keep_their_margin_at_both_flows(pool: Pool, margin_deg: float, is_local: bool) -> None:
     loop = tune_loop(pool, margin_deg, is_local=is_local)
