@@ -67,14 +67,19 @@ class Stillness:
     value: float
     since_s: float
     """Sample time at which it took this value."""
-    trend_per_s: float = 0.0
-    """How fast it moved before that."""
     samples: int = 0
     """Fresh ones since then."""
     by_flow_m: float = 0.0
-    """Change that the flows have made expected since then."""
-    base_m3s: float | None = None
-    """Balance of the flows when it took this value; None until they are known."""
+    """Change since then that the flows make certain."""
+    base_low_m3s: float | None = None
+    """Balance of the flows when it took this value lay between the two; None until they are known."""
+    base_high_m3s: float | None = None
+    slope_per_s: float = 0.0
+    """How fast it moved before that."""
+    slope_error_per_s: float = 0.0
+    anchor: tuple[float, float] = (0.0, 0.0)
+    """Time and value a while ago, for the slope."""
+    next_anchor: tuple[float, float] = (0.0, 0.0)
     far_m3s: tuple[float, ...] = ()
     """Mean flows at the other end of the pool, oldest first: they arrive after the pool's delay."""
     bin_began_s: float = 0.0

@@ -41,7 +41,7 @@ def validate_samples(
     for pool in site.pools:
         for end, levels in (("head", pool.head_levels), ("tail", pool.tail_levels)):
             known = [points[level] for level in levels if level in points]
-            flows = _flows_around(pool, end, context or ValidationContext())
+            flows = _flows_around(site, pool, end, context or ValidationContext())
             for point in known:
                 kept[point.id], readings[point.id] = _watched(point, pool, flows, kept[point.id], readings[point.id], now)
             if known:
@@ -73,9 +73,13 @@ def _watched(point: Point, pool: Pool, flows: PoolFlows, history: PointHistory, 
     return replace(history, stillness=stillness), reading
 
 
-def _flows_around(pool: Pool, end: str, context: ValidationContext) -> PoolFlows:
-    """Flows at both ends; an end without a structure of this site has a flow that is taken for constant."""
-    into_m3s = _total((pool.inlet,), context)
+def _flows_around(site: SiteConfiguration, pool: Pool, end: str, context: ValidationContext) -> PoolFlows:
+    """Flows at both ends; an end without a structure of this site has a flow that is taken for constant.
+
+    Of a structure that feeds several pools nobody knows what each of them gets.
+    """
+    is_shared = pool.inlet is not None and len(site.pools_below(pool.inlet)) > 1
+    into_m3s = None if is_shared else _total((pool.inlet,), context)
     turnouts = tuple(offtake.structure for offtake in pool.offtakes)
     out_m3s = _total((pool.outlet, *turnouts), context)
     out_m3s = None if out_m3s is None else -out_m3s

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from edge_agent.gate_control.model.devices import ModbusTcp
+from edge_agent.gate_control.model.devices import ModbusRtu, ModbusTcp
 from edge_agent.gate_control.model.values import MoveTo, Quality
+from edge_agent.gate_control.sense.rtu import RtuLink
 from edge_agent.gate_control.sense.silence import LineDown, NoAnswer, Refused
 from edge_agent.gate_control.sense.tcp import TcpLink
 from edge_agent.gate_control.simulation.device_faults import DeviceFault, PointFault, ScriptedFault
@@ -16,7 +17,7 @@ from edge_agent.gate_control.wire.messages import read_request
 from shared.clock import SystemClock
 from tests.fakes.until import until
 from tests.integration.gate.field_bench import canal_site, field_bench
-from tests.integration.gate.modbus_lines import RawTcp, closing, registers_of, tcp
+from tests.integration.gate.modbus_lines import RawRtu, RawTcp, closing, registers_of, rtu, tcp
 
 UNREADABLE = [
     DeviceFault.SILENT,
@@ -145,6 +146,45 @@ async def test_hundreds_of_spoiled_answers_are_answers_refusals_or_silence_and_t
         spoils = False
         await until(lambda: is_answered(link), what="an answer")
         assert await link.exchange(REQUEST, 0.5) == (2000, 7)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_on_a_serial_line_spoiled_answers_never_become_wrong_registers(seed: int) -> None:
+    source = random.Random(seed)
+
+    async def answer(body: bytes) -> list[bytes]:
+        frame = rtu(body[0], registers_of(body, {10: 2000, 11: 7}))
+        other = rtu(2, registers_of(body, {10: 999, 11: 999}))
+        ways = [mutated_on_the_line(frame, source), [other], [other, frame], [frame, other], [source.randbytes(5), frame], [frame]]
+        return source.choice(ways)
+
+    async with RawRtu(answer) as line:
+        settings = ModbusRtu(path=line.path, baud_rate=115_200, parity="N", max_response_s=0.005)
+        async with closing(RtuLink(settings, SystemClock())) as link:
+            outcomes: list[str] = []
+            while len(line.requests) < 120:
+                try:
+                    registers = await link.exchange(REQUEST, 0.02)
+                except (NoAnswer, Refused) as error:
+                    outcomes.append(type(error).__name__)
+                else:
+                    assert registers == (2000, 7)
+                    outcomes.append("answer")
+            assert {"answer", "NoAnswer"} <= set(outcomes)
+
+
+def mutated_on_the_line(frame: bytes, source: random.Random) -> list[bytes]:
+    spoiled = bytearray(frame)
+    way = source.choice(("flip", "cut", "none", "split"))
+    if way == "flip":
+        spoiled[source.randrange(len(spoiled))] ^= 1 << source.randrange(8)
+    elif way == "cut":
+        del spoiled[source.randrange(len(spoiled)) :]
+    elif way == "none":
+        return []
+    elif way == "split":
+        return [frame[:3], frame[3:]]
+    return [bytes(spoiled)] if spoiled else []
 
 
 REQUEST = read_request(1, "input", 10, 2)

@@ -207,11 +207,17 @@ def test_a_level_that_ignores_its_gate_is_frozen_and_free_when_it_moves_again() 
     assert canal.run(1, 1.99, 2.0, 3.0).quality is GOOD
 
 
-def test_a_change_upstream_is_expected_only_after_the_pools_delay() -> None:
+def test_a_change_upstream_is_expected_only_after_one_and_a_half_times_the_pools_delay() -> None:
     canal = Canal()
-    canal.run(120, 2.0, 2.0, 2.0)
-    assert canal.run(78, 2.0, 3.0, 2.0).quality is GOOD
+    canal.run(240, 2.0, 2.0, 2.0)
+    assert canal.run(118, 2.0, 3.0, 2.0).quality is GOOD
     assert canal.run(40, 2.0, 3.0, 2.0).quality is BAD
+
+
+def test_a_small_change_of_flow_can_be_an_offtake_that_nobody_measures() -> None:
+    canal = Canal()
+    canal.run(240, 2.0, 2.0, 2.0)
+    assert canal.run(3000, 2.0, 2.0, 2.19).quality is GOOD
 
 
 def test_a_gate_that_stops_a_rise_makes_no_sensor_frozen() -> None:
