@@ -56,6 +56,7 @@ class DeskBench:
     folder: Path
     clock: FakeClock = field(default_factory=FakeClock)
     disk: Disk = field(default_factory=Disk)
+    trust_disk: Disk = field(default_factory=Disk)
     state: SiteState = field(default_factory=lambda: SiteState(modes={"g1": RUNNING, "g2": RUNNING}))
     records: list[tuple[JournalKind, str, dict[str, Any]]] = field(default_factory=list)
     acted: list[Instruction] = field(default_factory=list)
@@ -72,7 +73,7 @@ class DeskBench:
             tuple(self.modes),
             self.folder / "gate-trust-root.json",
             self.book,
-            reading=Disk().run,
+            reading=self.trust_disk.run,
             now=self.now,
             record=lambda kind, gate, data: self.records.append((kind, gate, data)),
             release_plan=self._release,

@@ -23,6 +23,7 @@ from edge_agent.gate_control.decide.instructions import Instruction, Outcome
 from edge_agent.gate_control.decide.modes import Place, Role
 from edge_agent.gate_control.model.values import Now
 from shared.contracts.codec import validate
+from shared.contracts.envelope import TrustRoot
 from shared.contracts.gate_command import CommandView, GateAction, GateCommand, GateVerb
 from shared.contracts.gate_socket import JournalKind, SiteAction, SiteVerb
 from shared.errors import ContractError, MunbonError, Retryable
@@ -30,6 +31,7 @@ from shared.signing.gate_commands import verify_gate_command
 
 STORE_WAIT_S = 0.5
 """Longer no command waits for its id to be on a slow disk."""
+TRUST_WAIT_S = 0.5
 TAKEN_WITHIN_S = 3.0
 """A command that no scan took is withdrawn: nobody expects it to act later."""
 ANSWERED_WITHIN_S = 10.0
@@ -102,7 +104,19 @@ class Desk:
         release_plan: Callable[[str], Awaitable[str]],
         new_code: Callable[[], str],
     ) -> None:
-        """`release_plan` withdraws the local plan in the name of a person, and gives what was withdrawn."""
+        """A desk for these gates, whose keys stand in `trust_root`.
+
+        Args:
+            site: name of the site.
+            gates: its gates.
+            trust_root: path of the keys that may sign commands.
+            book: ids and answers.
+            reading: runs what may hang on a disk; nothing else should wait in it.
+            now: the time.
+            record: takes a line for the journal.
+            release_plan: withdraws the local plan in the name of a person, and says what is in force then.
+            new_code: some random digits, few enough to be typed.
+        """
         self._site = site
         self._gates = frozenset(gates)
         self._trust_root = trust_root
@@ -112,6 +126,7 @@ class Desk:
         self._record = record
         self._release_plan = release_plan
         self._new_code = new_code
+        self._last_trust: TrustRoot | None = None
         self._started_at = now().wall
         self._waiting: deque[Pending] = deque()
         self._looked_at_s: deque[float] = deque(maxlen=RATE_COMMANDS)
@@ -129,11 +144,12 @@ class Desk:
 
         Raises:
             ContractError: not signed by a key of the trust root, not for here, not for now, or a replay; nothing was done.
-            Permanent: the trust root cannot be read.
+            Permanent: there is no trust root.
+            Retryable: it was never read, and the disk does not give it now.
         """
         self._check_rate()
         try:
-            verified = await self._reading(lambda: verify_gate_command(envelope, read_trust_root(self._trust_root)))
+            verified = verify_gate_command(envelope, await self._trust())
             command: GateCommand = verified.document
             self._check_arrival(command, verified.digest)
         except MunbonError as error:
@@ -208,6 +224,16 @@ class Desk:
             return Outcome(True, reasons=(await self._release_plan(asked.author),))
         except MunbonError as error:
             return Outcome(False, getattr(error, "code", "Failed"), str(error))
+
+    async def _trust(self) -> TrustRoot:
+        """The trust root as it is now; where the disk does not give it in time, as it was: a stop must not wait for a disk."""
+        try:
+            async with asyncio.timeout(TRUST_WAIT_S):
+                self._last_trust = await self._reading(lambda: read_trust_root(self._trust_root))
+        except (TimeoutError, Retryable) as error:
+            if self._last_trust is None:
+                raise Retryable(f"cannot be read now: {str(error) or 'the disk is slow'}", subject=str(self._trust_root)) from error
+        return self._last_trust
 
     def _check_arrival(self, command: GateCommand, digest: str) -> None:
         known = self._book.find(command.id)

@@ -7,20 +7,21 @@ from pathlib import Path
 from shared.contracts.codec import decode
 from shared.contracts.envelope import TrustRoot
 from shared.durable_file import read_optional
-from shared.errors import Permanent
+from shared.errors import Permanent, Retryable
 
 
 def read_trust_root(path: Path) -> TrustRoot:
     """The trust root as it is now; to be called away from the event loop.
 
     Raises:
-        Permanent: it is missing or cannot be read.
+        Permanent: it is missing.
+        Retryable: the disk does not give it now.
         ContractError: it is no trust root.
     """
     try:
         raw = read_optional(path)
     except OSError as error:
-        raise Permanent(f"trust root cannot be read: {error.strerror}", subject=str(path)) from error
+        raise Retryable(f"trust root cannot be read: {error.strerror}", subject=str(path)) from error
     if raw is None:
         raise Permanent("trust root is missing", subject=str(path), remedy="install the one that the owner of this site made")
     return decode(raw, TrustRoot)

@@ -12,10 +12,11 @@ import pytest
 from edge_agent.gate_control.console import desk as desk_module
 from edge_agent.gate_control.console.desk import RATE_COMMANDS, RATE_WINDOW_S, Busy, action_of
 from edge_agent.gate_control.decide.modes import Control
+from shared.contracts.envelope import Role
 from shared.contracts.gate_command import GateAction, GateVerb
 from shared.contracts.gate_socket import JournalKind, SiteAction, SiteVerb
-from shared.errors import Malformed, MunbonError, Permanent
-from shared.signing.dsse import sign_document
+from shared.errors import Malformed, MunbonError, Permanent, Retryable
+from shared.signing.dsse import make_trust_root, sign_document
 from shared.signing.keys import signer_from_seed
 from tests.fakes.desk import MAINTAINER, OPERATOR, VIEWER, DeskBench
 from tests.fakes.gate import STRANGER, make_plan
@@ -223,6 +224,25 @@ async def test_a_missing_trust_root_is_named(bench: DeskBench) -> None:
     (bench.folder / "gate-trust-root.json").unlink()
     with pytest.raises(Permanent, match=r"gate-trust-root\.json: trust root is missing"):
         await bench.desk.run_signed(bench.command())
+
+
+async def test_a_disk_that_hangs_does_not_keep_a_stop_waiting_for_keys_that_were_read_before(
+    bench: DeskBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "TRUST_WAIT_S", 0.01)
+    assert (await bench.desk.run_signed(bench.command())).accepted
+    bench.trust_disk.is_hung = True
+    assert (await bench.desk.run_signed(bench.command(GateVerb.STOP))).accepted
+    assert await bench.refused(bench.command(signer=STRANGER)) == "SignatureInvalid"
+    await bench.restart()
+    with pytest.raises(Retryable, match="cannot be read now"):
+        await bench.desk.run_signed(bench.command(GateVerb.STOP))
+
+
+async def test_a_key_that_is_taken_out_of_the_trust_root_commands_no_more(bench: DeskBench) -> None:
+    assert (await bench.desk.run_signed(bench.command())).accepted
+    (bench.folder / "gate-trust-root.json").write_text(json.dumps(make_trust_root({Role.GATE_PLAN: [STRANGER.public]}).to_json()))
+    assert await bench.refused(bench.command()) == "SignatureInvalid"
 
 
 # ------------------------------------------------------------------------------------------------- people at the site
