@@ -78,6 +78,7 @@ class DeskBench:
             record=lambda kind, gate, data: self.records.append((kind, gate, data)),
             release_plan=self._release,
             new_code=lambda: "271828",
+            durable=self._settled,
         )
         if opened:
             await self.book.open(self.clock)
@@ -128,6 +129,9 @@ class DeskBench:
     def written(self) -> list[dict[str, Any]]:
         path = self.folder / "commands.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    async def _settled(self, _within_s: float) -> bool:
+        return not self.disk.is_hung
 
     async def _release(self, _author: str) -> str:
         self.local_plan = False

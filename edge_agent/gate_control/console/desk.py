@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from shared.signing.gate_commands import verify_gate_command
 
 STORE_WAIT_S = 0.5
 """Longer no command waits for its id to be on a slow disk."""
+DURABLE_WAIT_S = 1.0
+"""Who hangs a tag is told when the disk has not got it by then: a tag must survive a power cut."""
 TRUST_WAIT_S = 0.5
 TAKEN_WITHIN_S = 3.0
 """A command that no scan took is withdrawn: nobody expects it to act later."""
@@ -103,6 +105,7 @@ class Desk:
         record: Record,
         release_plan: Callable[[str], Awaitable[str]],
         new_code: Callable[[], str],
+        durable: Callable[[float], Awaitable[bool]],
     ) -> None:
         """A desk for these gates, whose keys stand in `trust_root`.
 
@@ -116,6 +119,7 @@ class Desk:
             record: takes a line for the journal.
             release_plan: withdraws the local plan in the name of a person, and says what is in force then.
             new_code: some random digits, few enough to be typed.
+            durable: whether the site's state is on the disk, after waiting for it at most so many seconds.
         """
         self._site = site
         self._gates = frozenset(gates)
@@ -126,6 +130,7 @@ class Desk:
         self._record = record
         self._release_plan = release_plan
         self._new_code = new_code
+        self._durable = durable
         self._last_trust: TrustRoot | None = None
         self._started_at = now().wall
         self._waiting: deque[Pending] = deque()
@@ -187,6 +192,8 @@ class Desk:
             # cancelled while it may be acting: a repeat must not act again
             self._book.finish(entry, self._view(asked, _unknown()))
             raise
+        if outcome.accepted and asked.action.verb is SiteVerb.TAG and not await self._durable(DURABLE_WAIT_S):
+            outcome = replace(outcome, reasons=(*outcome.reasons, "it is not on the disk yet: make the gate safe by other means too"))
         view = self._view(asked, outcome)
         self._note(asked, outcome)
         self._book.finish(entry, view)

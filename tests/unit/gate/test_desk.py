@@ -303,6 +303,16 @@ async def test_the_code_is_good_for_a_minute_and_never_on_the_disk(bench: DeskBe
     assert all("271828" not in json.dumps(data) for _, _, data in bench.records)
 
 
+async def test_a_tag_that_is_not_on_the_disk_yet_is_told_so(bench: DeskBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "STORE_WAIT_S", 0.01)
+    tag = SiteAction(gate="g1", verb=SiteVerb.TAG)
+    assert len((await bench.desk.run_local("r1", tag, OPERATOR)).reasons) == 1
+    bench.disk.is_hung = True
+    told = await bench.desk.run_local("r2", tag, MAINTAINER)
+    assert told.accepted
+    assert "not on the disk yet" in told.reasons[-1]
+
+
 async def test_a_tagout_cannot_be_cleared_from_afar(bench: DeskBench) -> None:
     with pytest.raises(ValueError, match="verb"):
         bench.command(SiteVerb.TAG_CONFIRM)  # type: ignore[arg-type]
