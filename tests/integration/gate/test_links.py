@@ -1,7 +1,10 @@
 """Reading of points over real TCP connections and a real serial line (a pseudo terminal)."""
 
 import asyncio
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -293,3 +296,13 @@ async def test_a_refusal_is_not_asked_again_and_says_which_registers() -> None:
         with pytest.raises(Refused, match=r"refused to read registers 10 to 10: exception code 4 \(device failure\)"):
             await reader.units["d1"].read("input", 10, 1)
         assert len(line.requests) == 1
+
+
+def test_reading_and_writing_devices_loads_no_modbus_and_no_serial_library() -> None:
+    program = (
+        "import sys; sys.modules['ssl'] = None\n"
+        "import edge_agent.gate_control.sense.reader, edge_agent.gate_control.actuate.field, edge_agent.gate_control.modbus_map.server\n"
+        "print(sorted({'pymodbus', 'serial'} & sys.modules.keys()))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    assert found.stdout.strip() == "[]"
