@@ -84,8 +84,8 @@ def _figures(point: Point, path: Path) -> Iterator[Remark]:
             yield Remark((*path, "current_loop"), problem, "every current would be the same value", "give the sensor's range")
             return
         low, high = sorted(end + point.offset for end in (loop.low, loop.high))
-        if point.valid_max < low or point.valid_min > high:
-            problem = f"the current loop shows {low:g} to {high:g}, nothing of {point.valid_min:g} to {point.valid_max:g}"
+        if min(high, point.valid_max) - max(low, point.valid_min) < 0.5 * span:
+            problem = f"the current loop shows {low:g} to {high:g}, less than half of {point.valid_min:g} to {point.valid_max:g}"
             yield Remark(
                 (*path, "current_loop"), problem, "no reading would ever be valid", "correct the loop's range, offset or valid range"
             )

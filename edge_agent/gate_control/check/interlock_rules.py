@@ -53,6 +53,10 @@ def _sense(interlock: Interlock, path: Path, above: list[Pool], below: list[Pool
                 # bed, bank and setpoints are those of the tail; in a steep pool the head stands far above them
                 yield from _against_pool(interlock, path, pool)
             wants_open = (interlock.side == "high") == (side == "above")
+            closes, opens = interlock.opening_pct is not None and interlock.opening_pct < 10.0, (interlock.opening_pct or 0.0) > 90.0
+            if interlock.action == "drive_to" and (closes if wants_open else opens):
+                problem = f"{interlock.side} water {side} the gate (pool {pool.id}) drives it to {interlock.opening_pct:g} %"
+                yield Remark((*path, "opening_pct"), problem, "it makes the level worse", "give percent: 0 least flow, 100 most")
             harmful = "inhibit_open" if wants_open else "inhibit_close"
             if interlock.action == harmful:
                 problem = f"{interlock.side} water {side} the gate (pool {pool.id}) and {interlock.action}"

@@ -9,6 +9,7 @@ from edge_agent.gate_control.check.interlock_rules import interlock_remarks
 from edge_agent.gate_control.check.loop_rules import loop_remarks
 from edge_agent.gate_control.check.pool_rules import pool_remarks
 from edge_agent.gate_control.check.references import unresolved
+from edge_agent.gate_control.check.scale_rules import scale_remarks
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 
 
@@ -18,5 +19,5 @@ def check_site(site: SiteConfiguration, lines: Lines) -> tuple[Finding, ...]:
     if missing:
         # the rules below follow these names; what they say of a gap would only confuse
         return place(missing, lines)
-    rules = (device_remarks, pool_remarks, actuator_remarks, interlock_remarks, loop_remarks)
+    rules = (device_remarks, pool_remarks, actuator_remarks, interlock_remarks, loop_remarks, scale_remarks)
     return place([remark for rule in rules for remark in rule(site)], lines)

@@ -1,6 +1,7 @@
 """`munbon-gate check`: each mistake with its line, and the shipped examples without any."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -368,6 +369,58 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "latin.yaml").write_bytes(b"site: \xff")
     with pytest.raises(UsageError, match="is not UTF-8"):
         load_site(tmp_path / "latin.yaml")
+
+
+CANNOT_BE_TOLD = {"register", "priority"}
+"""Whose every value may be meant."""
+HARMLESS_WHEN_LARGE = {"max_rate_per_s"}
+"""Of flows and states, which nothing protects by their rate."""
+
+
+def test_a_figure_that_is_a_thousand_times_too_large_is_named_wherever_it_stands() -> None:
+    silent = []
+    for figure in re.finditer(r"(\w+): (\d+(?:\.\d+)?)(?=[,}\]\s])", ONE):
+        key, value = figure[1], float(figure[2])
+        if value == 0.0 or key in CANNOT_BE_TOLD:
+            continue
+        wrong = f"{value * 1000:.3f}" if "." in figure[2] else str(int(value) * 1000)
+        if not findings_of(ONE[: figure.start(2)] + wrong + ONE[figure.end(2) :]):
+            silent.append((key, ONE[: figure.start()].count("\n") + 1))
+    assert {key for key, _ in silent} <= HARMLESS_WHEN_LARGE, silent
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("delay_s: 338", "delay_s: 338000", "is slower than any wave"),
+        ("area_m2: 821", "area_m2: 821000000", "is a width of"),
+        ("    bank_m: 23.500", "    bank_m: 2350.0", "m deep"),
+        ("per_hour_m: 0.15", "per_hour_m: 0.00015", "seen in steps of"),
+        ("per_day_m: 0.30", "per_day_m: 0.10", "is less than per_hour_m 0.15"),
+        ("resonance_period_s: 87", "resonance_period_s: 87000", "a resonance of 87000 s"),
+        ("resonance_peak_s_per_m2: 0.136", "resonance_peak_s_per_m2: 136", "a resonance peak of 136"),
+        ("nominal_flow_m3s: 0.1", "nominal_flow_m3s: 100", "offtake t1 takes 100 m3/s"),
+        ("valid_max: 2.64", "valid_max: 2640", "flow g3.flow is believed from -0.1 to 2640 m3/s"),
+        ("scale: 0.1}", "scale: 0.001}", "the register can say 0 to 65.535"),
+        ("scale: 0.1}", "scale: 10}", "the gate could be sent to a few places only"),
+        ("max_rate_per_s: 5.0", "max_rate_per_s: 0.8", "and the gate moves 0.833 in a second"),
+        ("stroke_time_s: 120", "stroke_time_s: 120000", "and the gate moves"),
+        ("    scale: 0.001\n", "    scale: 1.0\n", "more than resolution 0.001"),
+        ("    scale: 0.001\n", "    scale: 0.00001\n", "the register reaches 0.65535 mA"),
+        ("high: 3.0}", "high: 3000}", "less than a twentieth of the current loop's"),
+        ("max_rate_per_s: 0.05", "max_rate_per_s: 50", "max_rate_per_s 50 of a level"),
+        ("valid_min: 25.800", "valid_min: 0.0", "a level is believed from 0 to 27.5 m"),
+        ("valid_max: 1, max_rate", "valid_max: 0.001, max_rate", "a state is believed from 0 to 0.001"),
+        ("stale_after_s: 300", "stale_after_s: 300000", "a value of hours ago"),
+        ("reset: 26.830", "reset: 0.83", "reset 0.83 lies outside the valid range of p1.tail"),
+        ("drive_to, opening_pct: 95", "drive_to, opening_pct: 0.95", "high water above the gate (pool p1) drives it to 0.95 %"),
+        ("timeout_s: 0.5", "timeout_s: 0.0005", "nothing answers so fast"),
+        ("after_s: 1800", "after_s: 1.8", "is less than two scans"),
+    ],
+)
+def test_a_unit_that_does_not_fit_is_named(right: str, wrong: str, said: str) -> None:
+    text, _ = replaced(ONE, right, wrong)
+    assert any(said in f"{one.problem}; {one.reason}" for one in findings_of(text)), [str(one) for one in findings_of(text)]
 
 
 words = st.sampled_from(["{", "}", "[", "]", ":", "-", "\n", "  ", "*a", "&a", "<<", "'", "#", "1", "x", "!!int", "null", ",", "|", "?"])
