@@ -17,6 +17,10 @@ gains ([tuning](../concepts/tuning.md)). Examples to copy: `deploy/examples/cana
 """
 
 REFUSED = {
+    "units": (
+        "figures off by orders of magnitude: levels, depths, flows, areas, delays, times, rates, scales, drawdown limits, current loops",
+        "registers that cannot say the whole travel, or only a few places of it",
+    ),
     "names": ("anything that names a device, point, pool or structure that is not there", "two things of one name"),
     "devices": (
         "two devices that are one unit",
