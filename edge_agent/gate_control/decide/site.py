@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from edge_agent.gate_control.decide.alarms import Raised, rules_of, update_alarms
 from edge_agent.gate_control.decide.asked import Neighbour, Request, Steered, StructureScan, believed
-from edge_agent.gate_control.decide.authority import Ruling
+from edge_agent.gate_control.decide.authority import CONSISTENT_SCANS, Ruling
 from edge_agent.gate_control.decide.conditions import (
     Conditions,
     gate_conditions,
@@ -30,7 +30,7 @@ from edge_agent.gate_control.decide.order_outlook import busy_for_s
 from edge_agent.gate_control.decide.orders import OrderNote, order_flow
 from edge_agent.gate_control.decide.remote import is_remote
 from edge_agent.gate_control.decide.sharing import Bay, Water, present_flow_m3s
-from edge_agent.gate_control.decide.starts import StartHistory, record_stop
+from edge_agent.gate_control.decide.starts import StartHistory, withdraw_start
 from edge_agent.gate_control.decide.state import Decision, SiteState
 from edge_agent.gate_control.decide.status import actuator_status
 from edge_agent.gate_control.decide.structure import steer
@@ -211,7 +211,12 @@ def _steer(scan: _Scan, place: StructurePlace) -> Steered:
         now=scan.now,
     )
     held = scan.state.controllers.get(structure.id, ControllerState())
-    return steer(asked, held, scan.state.controllers.get(structure.id + FALLBACK, ControllerState()))
+    fallback = scan.state.controllers.get(structure.id + FALLBACK, ControllerState())
+    steered = steer(asked, held, fallback)
+    if any(scan.facts[gate.id].state.consistent_scans < CONSISTENT_SCANS for gate in structure.gates):
+        # looking on after a start is no reason to forget: a loop that is young enough then goes on where it was
+        return replace(steered, state=held, fallback=fallback)
+    return steered
 
 
 def _bay(scan: _Scan, gate: Gate, openings: Mapping[str, float], directive: GateDirective | None, water: Water | None) -> Bay:
@@ -260,9 +265,8 @@ def _drawdown(scan: _Scan, place: StructurePlace) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
     if place.above is not None and scan.verdicts[place.above.id].is_limited:
         found.append((lowering_direction("outlet"), f"{place.above.id} {scan.verdicts[place.above.id].reason}"))
-    for pool in place.below:
-        if scan.verdicts[pool.id].is_limited:
-            found.append((lowering_direction("inlet"), f"{pool.id} {scan.verdicts[pool.id].reason}"))
+    limited = [pool.id for pool in place.below if scan.verdicts[pool.id].is_limited]
+    found += [(lowering_direction("inlet"), f"{pool} {scan.verdicts[pool].reason}") for pool in limited]
     return found
 
 
@@ -298,7 +302,7 @@ def record_outcomes(state: SiteState, outcomes: Sequence[WriteOutcome], now: Now
             continue
         if outcome.error:
             gates[outcome.gate] = replace(gate, motion=None, write_error=outcome.error)
-            starts[outcome.gate] = record_stop(starts.get(outcome.gate, StartHistory()), now.monotonic_s)
+            starts[outcome.gate] = withdraw_start(starts.get(outcome.gate, StartHistory()), now.monotonic_s)
         else:
             gates[outcome.gate] = replace(gate, write_error="")
     return replace(state, gates=gates, starts=starts)

@@ -116,6 +116,18 @@ def record_stop(history: StartHistory, now_s: float) -> StartHistory:
     return replace(history, is_running=False, ended_at_s=now_s) if history.is_running else history
 
 
+def withdraw_start(history: StartHistory, now_s: float) -> StartHistory:
+    """The start in hand never reached the motor: no device took the command. It counts as a stop, and spends no budget."""
+    if not history.is_running or not history.starts_s:
+        return record_stop(history, now_s)
+    return replace(
+        record_stop(history, now_s),
+        starts_s=history.starts_s[:-1],
+        opening_starts=history.opening_starts - (history.direction > 0),
+        closing_starts=history.closing_starts - (history.direction < 0),
+    )
+
+
 def starts_last_hour(history: StartHistory, now_s: float) -> int:
     """For status and alarms."""
     return len(_in_window(history, now_s))

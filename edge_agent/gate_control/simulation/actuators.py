@@ -79,6 +79,8 @@ class GateActuator:
 
     def step(self, step_s: float) -> None:
         """Travel for `step_s`."""
+        if ActuatorTrouble.RUNAWAY in self.troubles:
+            self.desired_pct = 0.0
         wanted_pct = self.desired_pct - self.position_pct
         is_running = abs(wanted_pct) > ARRIVED_PCT
         if is_running and not self._is_running and not self.is_moved_by_hand:

@@ -119,10 +119,10 @@ def _pool(canal: AsceCanal, number: int, options: SiteOptions) -> dict[str, Any]
 
 def _points(canal: AsceCanal, number: int, options: SiteOptions) -> list[dict[str, Any]]:
     reach, (upper_m, lower_m) = canal.reaches[number - 1], canal.inverts_m()[number - 1]
-    head_is_at_m = min(upper_m, lower_m + reach.canal_depth_m)
+    # the upper end of a steep pool may stand at normal depth there, or (integrator-delay) as high as its far end
     levels = [
-        _level_point(f"p{number}.{end}", register, invert_m, reach.canal_depth_m, options)
-        for end, register, invert_m in (("head", 100 + number, head_is_at_m), ("tail", 120 + number, lower_m))
+        _level_point(f"p{number}.head", 100 + number, lower_m, upper_m - lower_m + reach.canal_depth_m, options),
+        _level_point(f"p{number}.tail", 120 + number, lower_m, reach.canal_depth_m, options),
     ]
     if number == 1:
         levels.append(_level_point("reservoir", 99, upper_m, 2.0 * reservoir_depth_m(canal), options))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,6 +57,8 @@ class _Site:
     due_s: float = 0.0
     process: SiteProcess | None = None
     cut_offs: int = 0
+    asked: list[Command] = dataclass_field(default_factory=list)
+    """Waiting for the next scan."""
 
 
 def simulate(
@@ -151,12 +154,17 @@ class _Simulation:
             one.clock.advance_to(to_s)
             one.field.end_pulses()
             one.field.put(arrived)
-            if one.process is not None and to_s >= one.due_s - _SLACK_S:
+            if one.process is not None and (one.asked or to_s >= one.due_s - _SLACK_S):
                 one.due_s = to_s + one.site.scan_period_s
                 await self._scan(one, one.process)
 
     async def _scan(self, one: _Site, process: SiteProcess) -> None:
-        await process.scan()
+        if one.asked:
+            for asked, answer in zip(one.asked, await process.obey(one.asked), strict=True):
+                self._answered(one, f"{asked.action.verb} {asked.action.gate}".strip(), answer)
+            one.asked = []
+        else:
+            await process.scan()
         self._recorder.scans += 1
         one.field.modes = process.modes()
         self._recorder.note_modes(one.site.site, one.field.modes)
@@ -180,7 +188,7 @@ class _Simulation:
                     one.cut_offs += 1 if moment.begins else -1
                     one.field.is_cut_off = one.cut_offs > 0
             case Command():
-                await self._command(event)
+                self._ask(event)
             case NewPlan():
                 await self._set_plan(event.plan)
             case SensorFault():
@@ -201,7 +209,7 @@ class _Simulation:
     async def _kill(self, one: _Site) -> None:
         if one.process is not None:
             await one.process.kill()
-            one.process = None
+            one.process, one.asked = None, []
 
     async def _restart(self, one: _Site, event: Restart) -> None:
         if one.process is not None:
@@ -210,11 +218,13 @@ class _Simulation:
             one.clock.reboot(event.wall_error_s, is_trusted=event.wall_is_trusted)
         one.process = await self._start(one)
 
-    async def _command(self, event: Command) -> None:
+    def _ask(self, event: Command) -> None:
         gate = event.action.gate
         one = self._site_of_gate(gate) if gate and not event.site else self._named(event.site)[0]
-        answer = Answer(False, "the process is down") if one.process is None else await one.process.obey(event)
-        self._answered(one, f"{event.action.verb} {gate}".strip(), answer)
+        if one.process is None:
+            self._answered(one, f"{event.action.verb} {gate}".strip(), Answer(False, "the process is down"))
+        else:
+            one.asked.append(event)
 
     async def _set_plan(self, plan: GatePlan) -> None:
         one = self._named(plan.site)[0]

@@ -99,6 +99,8 @@ class ActuatorTrouble(StrEnum):
     """A quarter of its speed."""
     CREEPING = "creeping"
     """Sinks towards less flow without a command, at a tenth of its speed."""
+    RUNAWAY = "runaway"
+    """A contactor sticks: runs towards less flow at full speed, whatever it is told."""
 
 
 @runtime_checkable

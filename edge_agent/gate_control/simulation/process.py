@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -45,13 +45,15 @@ class GateProcess:
         """Sense, validate, decide, actuate, save."""
         await self._scan(())
 
-    async def obey(self, command: Command) -> Answer:
-        """A command runs a scan at once, as it does at a real site."""
+    async def obey(self, commands: Sequence[Command]) -> list[Answer]:
+        """Commands run a scan at once, as they do at a real site."""
+        outcomes = await self._scan(tuple(self._instruction(command) for command in commands))
+        return [Answer(outcome.accepted, outcome.reason or "; ".join(outcome.reasons), outcome.data) for outcome in outcomes]
+
+    def _instruction(self, command: Command) -> Instruction:
         number = next(self._numbers)
         asked = (command.action, command.author, command.role, command.place)
-        instruction = Instruction(f"simulated-{number:016d}", *asked, code=f"{number:08d}")
-        (outcome,) = await self._scan((instruction,))
-        return Answer(outcome.accepted, outcome.reason or "; ".join(outcome.reasons), outcome.data)
+        return Instruction(f"simulated-{number:016d}", *asked, code=f"{number:08d}")
 
     async def set_plan(self, plan: GatePlan) -> Answer:
         """A newer generation replaces the plan whole."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -30,8 +30,8 @@ class SiteProcess(Protocol):
         """One pass of the loop."""
         ...
 
-    async def obey(self, command: Command) -> Answer:
-        """What became of a person's command."""
+    async def obey(self, commands: Sequence[Command]) -> Sequence[Answer]:
+        """What became of people's commands, one after the other; they are carried out in a scan at once."""
         ...
 
     async def set_plan(self, plan: GatePlan) -> Answer:

@@ -186,6 +186,7 @@ def test_an_actuator_travels_at_its_stroke_speed_and_stops_when_told() -> None:
         (ActuatorTrouble.REVERSED, -10.0, "moving"),
         (ActuatorTrouble.SLOW, 2.5, "moving"),
         (ActuatorTrouble.CREEPING, 10.0, "moving"),
+        (ActuatorTrouble.RUNAWAY, -10.0, "moving"),
     ],
 )
 def test_a_gate_in_trouble_moves_as_its_trouble_says(trouble: ActuatorTrouble, travel_pct: float, fact: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,9 @@ class Scribe:
         if directive is not None and isinstance(directive.objective, PositionObjective):
             await self.field.act([MoveTo("g1", directive.objective.opening_pct, "as planned")], 0.3)
 
-    async def obey(self, command: Command) -> Answer:
-        return Answer(command.role >= 2, "noted", {"by": command.author})
+    async def obey(self, commands: Sequence[Command]) -> list[Answer]:
+        await self.scan()
+        return [Answer(command.role >= 2, "noted", {"by": command.author}) for command in commands]
 
     async def set_plan(self, plan: GatePlan) -> Answer:
         self.plan = plan

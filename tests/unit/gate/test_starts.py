@@ -12,6 +12,7 @@ from edge_agent.gate_control.decide.starts import (
     record_start,
     record_stop,
     starts_last_hour,
+    withdraw_start,
 )
 from edge_agent.gate_control.model.gates import Limits
 
@@ -42,6 +43,16 @@ def test_starts_by_protection_fill_the_budget_and_the_wait_counts_them_all() -> 
     history = ran((0, 5, 1), (100, 105, 1), (200, 205, 1), (300, 305, 1), (400, 405, 1))
     refused = may_start(LIMITS, history, 1, 10.0, STROKE_S, 3_500.0)
     assert refused.wait_s == 300.0, "two may leave the window before there is room"
+
+
+def test_a_start_that_no_device_took_spends_no_budget_but_is_followed_by_a_rest() -> None:
+    history = ran((0, 5, 1), (100, 105, 1))
+    refused = withdraw_start(record_start(history, -1, 200.0), 200.0)
+    assert starts_last_hour(refused, 200.0) == 2
+    assert (refused.opening_starts, refused.closing_starts) == (2, 0)
+    assert may_start(LIMITS, refused, -1, 10.0, STROKE_S, 205.0).limit == "rest"
+    assert may_start(LIMITS, refused, -1, 10.0, STROKE_S, 211.0).ok
+    assert withdraw_start(history, 300.0) == history
 
 
 def test_a_plan_may_narrow_the_budget_and_not_widen_it() -> None:
