@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge_agent.gate_control.loop.lean import leave_out_openssl, stand_in_for_ssl
 
 if TYPE_CHECKING:
-    from edge_agent.gate_control.model.site import SiteSettings
+    from edge_agent.gate_control.model.configuration import SiteConfiguration
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     sys.exit(run_command(None, _run_site))
 
 
-def _run_site(site: SiteSettings, folder: Path) -> int:
+def _run_site(site: SiteConfiguration, folder: Path) -> int:
     stand_in_for_ssl()
     # only now: the other commands stay light without it
     from edge_agent.gate_control.loop.service import run_service

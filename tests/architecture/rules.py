@@ -19,7 +19,6 @@ PURE = (
     "edge_agent.assess",
     "edge_agent.model",
     "edge_agent.gate_control.validate",
-    "edge_agent.gate_control.validate_v1",
     "edge_agent.gate_control.replay",
     "edge_agent.gate_control.wire",
     "edge_agent.gate_control.decide",

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from edge_agent.gate_control.check.yaml_site import load_site
 from edge_agent.gate_control.console import cli_act, cli_plan, cli_show
 from edge_agent.gate_control.console.cli_options import DEFAULT_CONFIG, Commands
 from edge_agent.gate_control.console.site_commands import add_tune
 from edge_agent.gate_control.console.site_commands import check as check_site_file
-from edge_agent.gate_control.model.site import SiteSettings
+from edge_agent.gate_control.model.configuration import SiteConfiguration
 from shared.errors import MunbonError
-from shared.settings import load_settings
 
-RunSite = Callable[[SiteSettings, Path], int]
+RunSite = Callable[[SiteConfiguration, Path], int]
 EXIT_CODES = """exit codes: 0 done, 1 failed, 2 wrong input (nothing was asked of the gate), 3 refused by the gate, 5 the gate does not
 answer, 6 your role does not allow it, 130 interrupted"""
 
@@ -26,7 +26,7 @@ def run_command(arguments: Sequence[str] | None, run_site: RunSite) -> int:
 
     `run_site` controls a site until stopped; it is given its settings and the folder where their relative paths start.
     """
-    options = _parser(run_site).parse_args(arguments)
+    options = make_parser(run_site).parse_args(arguments)
     try:
         handler: Callable[[argparse.Namespace], int] = options.handler
         return handler(options)
@@ -41,16 +41,8 @@ def run_command(arguments: Sequence[str] | None, run_site: RunSite) -> int:
         return 0
 
 
-def load_site(config: Path) -> SiteSettings:
-    """Settings of a site.
-
-    Raises:
-        UsageError: names file, key and reason.
-    """
-    return load_settings(SiteSettings, config)
-
-
-def _parser(run_site: RunSite) -> argparse.ArgumentParser:
+def make_parser(run_site: RunSite) -> argparse.ArgumentParser:
+    """All commands and their options."""
     parser = argparse.ArgumentParser(prog="munbon-gate", description="Gate control of one site.", epilog=EXIT_CODES)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands, run_site)
@@ -65,15 +57,11 @@ def _add_run(commands: Commands, run_site: RunSite) -> None:
     check = commands.add_parser("check", help="check a configuration; exit code 2 names what is wrong")
     for command in (run, check):
         command.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), help=f"configuration (default {DEFAULT_CONFIG})")
-    check.add_argument("site", type=Path, nargs="?", help="site.yaml")
+    check.add_argument("site", type=Path, nargs="?", help="site.yaml; or --config")
     check.add_argument("-o", "--output", choices=("text", "json"), default="text")
     run.set_defaults(handler=lambda options: run_site(load_site(options.config), options.config.resolve().parent))
     check.set_defaults(handler=_check)
 
 
 def _check(options: argparse.Namespace) -> int:
-    if options.site is not None:
-        return check_site_file(options.site, as_json=options.output == "json")
-    site = load_site(options.config)
-    sys.stdout.write(f"{options.config}: site {site.site}, {len(site.gates)} gate(s), scan every {site.scan_period_s:g} s: good\n")
-    return 0
+    return check_site_file(options.site or options.config, as_json=options.output == "json")

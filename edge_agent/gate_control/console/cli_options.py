@@ -15,7 +15,7 @@ import yaml
 
 from shared.errors import UsageError
 
-DEFAULT_CONFIG = "/etc/munbon/gate.toml"
+DEFAULT_CONFIG = "/etc/munbon/site.yaml"
 DEFAULT_SOCKET = "/run/munbon-gate/gate.sock"
 SOCKET_VARIABLE = "MUNBON_GATE_SOCKET"
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}

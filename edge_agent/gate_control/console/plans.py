@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edge_agent.gate_control.console.trust_file import read_trust_root
-from edge_agent.gate_control.decide.v1.plan import check_plan
-from edge_agent.gate_control.model.site import SiteSettings
+from edge_agent.gate_control.decide.plan import check_plan
+from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.values import Now
 from shared.contracts.base import format_utc
 from shared.contracts.codec import decode, parse_json_object
@@ -58,7 +58,7 @@ class PlanBook:
     """
 
     def __init__(
-        self, site: SiteSettings, folder: Path, *, on_disk: OnDisk, saving: OnDisk, now: Callable[[], Now], record: Record
+        self, site: SiteConfiguration, folder: Path, *, on_disk: OnDisk, saving: OnDisk, now: Callable[[], Now], record: Record
     ) -> None:
         """`folder` is where relative paths of the settings start; `saving` runs what may hang on a slow disk, apart from reading."""
         self._site = site

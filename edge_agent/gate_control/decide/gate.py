@@ -52,7 +52,9 @@ def look_at(
     watched = _watch(gate, point, state, modes, status, position, now)
     if watched.has_ended:
         starts = record_stop(starts, now.monotonic_s)
-    modes = observe(expire(modes, now), status.selector, _health(watched.state, status, position))
+    # a status that does not answer says nothing of the selector: the last one stays, and no command is given meanwhile
+    selector = status.selector if status.is_known else modes.selector
+    modes = observe(expire(modes, now), selector, _health(watched.state, status, position))
     if watched.trip:
         modes = trip(modes, watched.trip)
     interlocks = update_interlocks(gate.interlocks, state.interlocks, readings, now.monotonic_s)

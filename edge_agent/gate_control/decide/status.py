@@ -16,7 +16,7 @@ def actuator_status(gate: Gate, readings: Mapping[str, Reading]) -> ActuatorStat
     facts = {fact: readings.get(f"{gate.id}.{fact}") for fact in facts_of(gate)}
     known = {fact: bool(reading.value) for fact, reading in facts.items() if _is_known(reading) and reading is not None}
     if len(known) < len(facts):
-        return ActuatorStatus(is_known=False, selector=Selector.LOCAL if "remote" in facts else Selector.UNWIRED)
+        return ActuatorStatus(is_known=False)
     is_remote = known.pop("remote", None)
     selector = Selector.UNWIRED if is_remote is None else Selector.REMOTE if is_remote else Selector.LOCAL
     return ActuatorStatus(True, selector, **known)

@@ -148,6 +148,10 @@ class Canal:
         """Command a gate's actuator."""
         self.actuators[gate].command(command)
 
+    def set_inflow(self, pool: str, flow_m3s: float) -> None:
+        """What comes from outside into a pool that no structure feeds."""
+        self._pools[pool].inflow_m3s = flow_m3s
+
     def set_trouble(self, gate: str, trouble: ActuatorTrouble, *, on: bool) -> None:
         """Begin or end a fault of an actuator."""
         self.actuators[gate].set_trouble(trouble, on=on)

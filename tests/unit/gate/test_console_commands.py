@@ -18,7 +18,7 @@ from edge_agent.gate_control.console.desk import Desk
 from edge_agent.gate_control.console.history import read_history
 from edge_agent.gate_control.console.plans import PlanRefused
 from edge_agent.gate_control.decide.modes import Control, Role, describe_tag
-from edge_agent.gate_control.model.site import SiteSettings
+from edge_agent.gate_control.model.configuration import SiteConfiguration
 from shared.clock import SystemClock
 from shared.contracts.codec import decode
 from shared.contracts.gate_plan import GatePlan
@@ -36,7 +36,7 @@ from tests.fakes.desk import DeskBench
 from tests.fakes.fake_clock import START
 
 
-def never(_site: SiteSettings, _folder: Path) -> int:
+def never(_site: SiteConfiguration, _folder: Path) -> int:
     raise AssertionError("no command here runs the gate")
 
 
