@@ -24,7 +24,7 @@ def status_text(status: GateStatus) -> str:
     rows = _table([columns, *(_row(gate_id, gate) for gate_id, gate in gates)])
     lines = [head, f"hold updates: {hold}", rows[0]]
     for (_, gate), row in zip(gates, rows[1:], strict=True):
-        lines += [row, *(f"    {note}" for note in _notes(gate))]
+        lines += [row, *(f"    {note}" for note in dict.fromkeys(_notes(gate)))]
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,7 @@ from edge_agent.gate_control.console.cli_options import duration_s
 from edge_agent.gate_control.console.desk import Desk
 from edge_agent.gate_control.console.history import read_history
 from edge_agent.gate_control.console.plans import PlanRefused
+from edge_agent.gate_control.console.render import status_text
 from edge_agent.gate_control.decide.modes import Control, Role, describe_tag
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from shared.clock import SystemClock
@@ -317,3 +318,9 @@ async def test_users_of_the_machine_have_their_role(tmp_path: Path) -> None:
 
 def test_lengths_of_time_are_written_as_people_write_them() -> None:
     assert [duration_s(text) for text in ("90", "90s", "1.5m", "6h", "2d")] == [90.0, 90.0, 90.0, 21_600.0, 172_800.0]
+
+
+def test_what_stands_in_the_way_of_a_gate_is_said_once() -> None:
+    tagged = GateReading(mode="TAGGED_OUT", tagout="som since 08:00 (diver)", reasons=("tagged out by som since 08:00 (diver)", "stuck"))
+    text = status_text(GateStatus(site="north", scan=1, scanned_at=START, scan_period_s=1.0, gates={"g1": tagged}))
+    assert [line.strip() for line in text.splitlines()[4:]] == ["tagged out by som since 08:00 (diver)", "stuck"]
