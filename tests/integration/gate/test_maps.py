@@ -11,6 +11,7 @@ from pymodbus.client import AsyncModbusTcpClient
 
 from edge_agent.gate_control.actuate.comms_lost import secure_comms_lost
 from edge_agent.gate_control.modbus_map.layout import MapSnapshot, next_snapshot
+from edge_agent.gate_control.modbus_map.publisher import MapPublisher
 from edge_agent.gate_control.modbus_map.server import MAX_CONNECTIONS, ModbusMapServer
 from edge_agent.gate_control.model.configuration import ModbusMap, SiteConfiguration
 from edge_agent.gate_control.model.values import MoveTo, PointHistory, Pulse, Quality, Reading, Sample, StopMotion
@@ -252,3 +253,31 @@ async def test_a_neighbour_reads_a_remote_point_with_its_true_age_and_loses_it_w
             await until(lambda: has(Quality.GOOD), what="the level again")
             await shown.server.stop()
             await until(lambda: has(Quality.BAD), what="loss of the site")
+
+
+async def test_a_map_whose_port_is_taken_says_so_and_control_goes_on() -> None:
+    port = free_port()
+    configured = canal_site(modbus_map={"port": port})
+    taken = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", port)
+    publisher = MapPublisher(configured, CLOCK)
+    publisher.begin()
+    await until(lambda: str(port) in publisher.problem, what="the problem named")
+    publisher.show({"level": GOOD_LEVEL}, {"g1": 1.0}, {"g1": "AUTO"}, CLOCK.monotonic_s())
+    await publisher.end()
+    taken.close()
+    await taken.wait_closed()
+    publisher.begin()
+    publisher.show({"level": GOOD_LEVEL}, {"g1": None}, {"g1": "HOLD"}, CLOCK.monotonic_s())
+    await until(lambda: publisher.problem == "", what="the door open")
+    async with scada(port) as client:
+        assert (await client.read_input_registers(1, count=1)).registers == [2]
+        assert (await client.read_input_registers(5002, count=1)).registers == [0]
+    await publisher.end()
+
+
+async def test_a_site_without_a_map_opens_no_door() -> None:
+    publisher = MapPublisher(canal_site(), CLOCK)
+    publisher.begin()
+    publisher.show({}, {}, {}, 1.0)
+    await publisher.end()
+    assert (publisher.server, publisher.problem) == (None, "")
