@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_agent.gate_control.console.cli import make_parser
+from edge_agent.gate_control.main import more_commands
 
 TARGET = Path(__file__).parents[1] / "docs" / "reference" / "gate-console.md"
 HEAD = """<!-- written by `python -m deploy.gate_cli_docs`; edit that file, or the help texts in edge_agent/gate_control/console -->
@@ -20,6 +21,7 @@ HEAD = """<!-- written by `python -m deploy.gate_cli_docs`; edit that file, or t
 | 1 | failed |
 | 2 | wrong input: nothing was asked of the gate |
 | 3 | refused by the gate; the line says why |
+| 4 | `replay`, `shadow`: something was decided otherwise; `update`: went back to the old version |
 | 5 | the gate does not answer, or not now; whether a lost command was carried out, `munbon-gate status` shows |
 | 6 | your role does not allow it |
 | 130 | interrupted |
@@ -55,7 +57,8 @@ steps by the same person: the first gives a code, the second gives it back withi
   refused (`Replayed`). Where the process ended in between, a repeat says `Interrupted` and nothing is done.
 - The id is on the disk before anything moves. A disk that hangs delays a command by half a second at most; the gate then
   remembers the id in memory and raises `commands_not_saved`.
-- A gate whose clock was not set takes `stop` and `ack`, and nothing whose expiry would matter (`ClockNotSet`).
+- A command must fit the gate's clock within two minutes. Where that clock was not set since the start and does not fit, `stop`
+  and `ack` are taken all the same, the rest is refused (`ClockNotSet`).
 - *Accepted* means: the modes changed. What the gate does now, or what holds it (an interlock, a limit, the drawdown), stands in the answer.
 
 | code | meaning |
@@ -79,7 +82,7 @@ steps by the same person: the first gives a code, the second gives it back withi
 
 def render() -> str:
     """The page as it should be."""
-    return HEAD + "\n".join(_sections(make_parser(lambda _site, _folder: 0), "munbon-gate")).rstrip() + "\n"
+    return HEAD + "\n".join(_sections(make_parser(lambda _site, _folder: 0, more_commands()), "munbon-gate")).rstrip() + "\n"
 
 
 def _sections(parser: argparse.ArgumentParser, name: str) -> Iterator[str]:
