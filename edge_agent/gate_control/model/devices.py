@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 Pct = Annotated[float, Field(ge=0.0, le=100.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -14,6 +14,7 @@ RegisterAddress = Annotated[int, Field(ge=0, le=65_535)]
 BitNumber = Annotated[int, Field(ge=0, le=15)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?$")]
 """Of a device, point, pool, structure or alarm."""
+BAUD_RATES = (300, 600, 1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800)
 
 
 class Settings(BaseModel):
@@ -57,6 +58,13 @@ class ModbusRtu(Settings):
     max_response_s: Positive = 0.5
     """After a time-out the line is left alone this long: RTU answers carry no transaction id."""
 
+    @field_validator("baud_rate")
+    @classmethod
+    def _is_a_standard_rate(cls, baud_rate: int) -> int:
+        if baud_rate not in BAUD_RATES:
+            raise ValueError(f"{baud_rate} baud is no standard rate; one of {', '.join(map(str, BAUD_RATES))}")
+        return baud_rate
+
 
 class Device(Settings):
     """One Modbus unit."""
@@ -70,6 +78,12 @@ class Device(Settings):
     echo_register: RegisterAddress | None = None
     """A holding register with a known value that each read block is checked by (RTU)."""
     echo_value: Annotated[int, Field(ge=0, le=65_535)] | None = None
+
+    @model_validator(mode="after")
+    def _is_a_unit_of_its_line(self) -> Self:
+        if self.link.kind == "modbus_rtu" and not 1 <= self.device_id <= 247:
+            raise ValueError(f"device_id {self.device_id} is no unit of a serial line: 1 to 247 (0 is everybody, and nobody answers)")
+        return self
 
     @model_validator(mode="after")
     def _echo_is_whole(self) -> Self:

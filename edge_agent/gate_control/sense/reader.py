@@ -14,6 +14,9 @@ from edge_agent.gate_control.sense.silence import NoAnswer, Refused
 from edge_agent.gate_control.sense.units import Unit
 from edge_agent.gate_control.wire.messages import ILLEGAL_ADDRESS
 from shared.clock import Clock
+from shared.observability import get_logger
+
+log = get_logger("gate.sense")
 
 UNKNOWN_AGE = 0xFFFF
 TENTH_S = 0.1
@@ -48,6 +51,8 @@ class PointReader:
         """What was read since the last call, in the order of reading; waits up to `deadline_s` for all lines. Never raises for a device."""
         for key, reads in self._reads.items():
             running = self._rounds.get(key)
+            if running is not None and running.done():
+                _note_end(running)
             if running is None or running.done():
                 self._rounds[key] = asyncio.create_task(self._read_line(reads), name=f"read {'/'.join(key)}")
         if self._rounds:
@@ -134,6 +139,12 @@ class PointReader:
         now_s = self._clock.monotonic_s()
         names: Sequence[str] = [*(point.id for point in reads.points), *reads.facts]
         return [Sample(name, None, now_s, error) for name in names]
+
+
+def _note_end(line: asyncio.Task[None]) -> None:
+    """A line whose reading broke off by a mistake of ours must not take the others along, nor go unnoticed."""
+    if not line.cancelled() and (error := line.exception()) is not None:
+        log.error("a line could not be read", line=line.get_name(), reason=repr(error))
 
 
 def _echo_problem(reads: DeviceReads, registers: Registers) -> str:

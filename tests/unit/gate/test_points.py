@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU
 
-from edge_agent.gate_control.model.devices import Point, RegisterPlace
+from edge_agent.gate_control.model.devices import Device, Point, RegisterPlace
 from edge_agent.gate_control.sense.circuit import MAX_PAUSE_S, OPEN_AFTER, Circuit, after_failure, may_ask
 from edge_agent.gate_control.sense.points import MAX_BLOCK_REGISTERS, Block, fact_value, join_blocks, plan_reads, point_value
 from edge_agent.gate_control.wire.frames import find_rtu_reply, rtu_frame, take_tcp_frame, tcp_frame
@@ -213,3 +213,10 @@ def test_a_clock_that_jumps_back_leaves_no_unit_alone_for_long() -> None:
     for _ in range(OPEN_AFTER):
         circuit = after_failure(circuit, 1e6)
     assert may_ask(circuit, 5.0)
+
+
+@pytest.mark.parametrize(("options", "reason"), [({"unit": 0}, "no unit of a serial line"), ({"baud_rate": 10_000}, "no standard rate")])
+def test_a_serial_line_that_cannot_work_is_refused(options: dict[str, int], reason: str) -> None:
+    link = {"kind": "modbus_rtu", "path": "/dev/ttyUSB0", "baud_rate": options.get("baud_rate", 9600)}
+    with pytest.raises(ValueError, match=reason):
+        Device.model_validate({"id": "d1", "link": link, "device_id": options.get("unit", 1)})

@@ -264,6 +264,14 @@ def test_whatever_comes_a_good_reading_is_a_young_number_in_range_and_nothing_is
                 used[name] = at_s
 
 
+@given(steps=st.lists(st.floats(-0.05, 0.05), min_size=5, max_size=40), flow_m3s=st.one_of(st.none(), st.floats(0.0, 10.0)))
+def test_flows_that_do_not_change_make_no_sensor_frozen_whatever_the_level_does(steps: list[float], flow_m3s: float | None) -> None:
+    canal, level_m = Canal(), 2.0
+    for step_m in steps:
+        level_m = min(3.9, max(0.1, level_m + step_m))
+        assert not any("frozen" in reason for reason in canal.run(3, level_m, flow_m3s, 2.0).reasons)
+
+
 @given(values=st.lists(st.floats(0.0, 4.0), min_size=1, max_size=3), disagree_m=st.floats(0.01, 1.0))
 def test_the_level_of_an_end_lies_between_its_sensors(values: list[float], disagree_m: float) -> None:
     end = end_of(*values, disagree_m=disagree_m)["p1/tail"]
