@@ -128,6 +128,8 @@ def _silence(case: Case, state: GateState) -> tuple[str, str] | None:
         return "FAULT", "the actuator's status did not answer"
     if case.status.by_hand:
         return "LOCAL", "the gate is moved by hand"
+    if case.status.jammed:
+        return "FAULT", "actuator reports jammed"
     if case.status.inhibited:
         return "FAULT", "actuator reports motion inhibited"
     return None

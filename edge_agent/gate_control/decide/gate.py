@@ -38,7 +38,7 @@ class GateFacts:
     @property
     def is_controllable(self) -> bool:
         """The controller may move it: in auto, healthy, seen, nothing in its way."""
-        if self.position.value is None or not self.status.is_known or self.status.by_hand or self.status.inhibited:
+        if self.position.value is None or not self.status.is_known or self.status.by_hand or self.status.jammed or self.status.inhibited:
             return False
         return permit(self.modes).may_control and self.state.consistent_scans >= CONSISTENT_SCANS and self.verdict.drive_pct is None
 

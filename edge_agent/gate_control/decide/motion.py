@@ -18,6 +18,8 @@ STILL_S = 3.0
 UNCOMMANDED_PCT = 1.0
 """Least travel that counts as one; slack and slow creep are less."""
 REST_RENEWED_S = 60.0
+JAM_LASTS_S = 3.0
+"""A jam that the actuator tells so long is believed: bits flicker in thunderstorms."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def watch_motion(gate: Gate, state: GateState, status: ActuatorStatus, position:
     if status.selector is Selector.LOCAL or status.by_hand:
         return Watched(replace(state, motion=None, still_pct=None, rest_pct=None), has_ended=state.motion is not None)
     if status.jammed:
-        return _tripped(state, JAMMED, must_stop=False)
+        return _suspect(state, JAMMED, now_s, lasts_s=JAM_LASTS_S)
     if not position.is_fresh or position.value is None:
         return Watched(state)
     if state.motion is None:
@@ -73,7 +75,8 @@ def _watch_move(gate: Gate, state: GateState, motion: Motion, position_pct: floa
     wanted_pct, travelled_pct = motion.to_pct - motion.from_pct, position_pct - motion.from_pct
     judged_pct = max(COUNTS_TO_JUDGE * count_pct, 2.0 * tolerance_pct)
     if travelled_pct * wanted_pct < 0.0 and abs(travelled_pct) > judged_pct:
-        return _tripped(state, WRONG_WAY, must_stop=True)
+        return _suspect(state, WRONG_WAY, now_s)
+    state = _unsuspected(state)
     elapsed_s = now_s - motion.ordered_at_s
     if elapsed_s < 0.0:
         # the clock was set back: the move is timed anew
@@ -102,7 +105,8 @@ def _watch_rest(gate: Gate, state: GateState, position_pct: float, count_pct: fl
     tolerance_pct = gate.motion.tolerance_pct
     moved_pct = max(COUNTS_TO_JUDGE * count_pct, 2.0 * tolerance_pct, UNCOMMANDED_PCT)
     if state.rest_pct is not None and abs(position_pct - state.rest_pct) > moved_pct:
-        return _tripped(state, UNCOMMANDED, must_stop=True)
+        return _suspect(state, UNCOMMANDED, now_s)
+    state = _unsuspected(state)
     if state.still_pct is None or abs(position_pct - state.still_pct) > tolerance_pct or now_s < state.still_since_s:
         return Watched(replace(state, still_pct=position_pct, still_since_s=now_s))
     still_s = now_s - state.still_since_s
@@ -113,6 +117,19 @@ def _watch_rest(gate: Gate, state: GateState, position_pct: float, count_pct: fl
     return Watched(state)
 
 
+def _suspect(state: GateState, why: str, now_s: float, *, lasts_s: float = 0.0) -> Watched:
+    """Trips when it is seen in a second scan, and for so long: one wrong reading trips no gate."""
+    if state.suspected != why or now_s < state.suspected_at_s:
+        return Watched(replace(state, suspected=why, suspected_at_s=now_s))
+    if now_s - state.suspected_at_s < lasts_s:
+        return Watched(state)
+    return _tripped(state, why, must_stop=why != JAMMED)
+
+
+def _unsuspected(state: GateState) -> GateState:
+    return replace(state, suspected="") if state.suspected else state
+
+
 def _tripped(state: GateState, why: str, *, must_stop: bool) -> Watched:
-    stopped = replace(state, motion=None, still_pct=None, rest_pct=None)
+    stopped = replace(state, motion=None, still_pct=None, rest_pct=None, suspected="")
     return Watched(stopped, must_stop=must_stop, has_ended=state.motion is not None, trip=why)

@@ -59,6 +59,16 @@ def restore(saved: SavedState | None, gates: Iterable[str], boot_id: str, now: N
     )
 
 
+def with_late(current: SiteState, saved: SavedState) -> SiteState:
+    """The present state, once a slow disk gives the saved one after people already acted on none: what forbids holds, of either."""
+    found: dict[str, GateModes] = {}
+    for gate, now in current.modes.items():
+        before = saved.state.modes.get(gate, GateModes())
+        tags = (*now.tags, *(tag for tag in before.tags if tag not in now.tags))
+        found[gate] = replace(now, tags=tags, trip=now.trip or before.trip, stopped_by=now.stopped_by or before.stopped_by)
+    return replace(current, modes=found, alarms={**saved.state.alarms, **current.alarms})
+
+
 def durable_part(state: SiteState) -> tuple[object, ...]:
     """What must reach the disk at once when it changes: what people said, alarms, orders and latches; not what moves each scan."""
     facts = {name: replace(gate, selector=GateModes().selector, health=GateModes().health) for name, gate in state.modes.items()}

@@ -16,6 +16,7 @@ from edge_agent.gate_control.decide.site import hold_reasons
 from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.loop.clock_trust import ClockTrust
 from edge_agent.gate_control.loop.instructed import SCAN_FAILED, Carried
+from edge_agent.gate_control.loop.recording import NotRecorded, Recording
 from edge_agent.gate_control.loop.status import CAPABILITIES, gate_reading, series
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.values import Command, GateState, MoveTo, Now, Pulse, Reading, Sample, StopMotion, WriteOutcome
@@ -90,12 +91,22 @@ class Ports:
 class GateLoop:
     """Scans until told to stop. Holds the memory between scans; everything in it is decided by pure functions."""
 
-    def __init__(self, site: SiteConfiguration, ports: Ports, clock: Clock, trust: ClockTrust, state: SiteState) -> None:
+    def __init__(
+        self,
+        site: SiteConfiguration,
+        ports: Ports,
+        clock: Clock,
+        trust: ClockTrust,
+        state: SiteState,
+        recording: Recording | NotRecorded | None = None,
+    ) -> None:
         self._site = site
         self._ports = ports
         self._clock = clock
         self._trust = trust
+        self._recording = recording or NotRecorded()
         self.memory = Memory(state)
+        self._takes_commands = False
         self._may_save = False
         self._readings: Mapping[str, Reading] = {}
         self._now: Now | None = None
@@ -108,10 +119,13 @@ class GateLoop:
         self._scan = 0
         self._ready = False
 
-    def take_up(self, state: SiteState) -> None:
-        """Go on from a state; from now on it is saved. Every gate is looked at anew before it moves."""
+    def take_up(self, state: SiteState, *, is_known: bool = True) -> None:
+        """Go on from a state; every gate is looked at anew before it moves. From now on commands are taken.
+
+        `is_known`: whether the disk said what was saved; only then may something be saved over it.
+        """
         self.memory = Memory(state, self.memory.histories)
-        self._may_save = True
+        self._takes_commands, self._may_save = True, is_known
 
     async def run(self, stop: asyncio.Event) -> None:
         """Scan on a grid until `stop`, and between when a command arrives. A scan that took too long skips what it missed."""
@@ -139,10 +153,10 @@ class GateLoop:
     async def _wait(self, stop: asyncio.Event, due_s: float) -> None:
         """Until the next scan of the grid, a command, or the end."""
         delay_s = due_s - self._clock.monotonic_s()
-        if delay_s <= 0.0 or self._ports.desk.arrived.is_set():
+        if delay_s <= 0.0 or (self._takes_commands and self._ports.desk.arrived.is_set()):
             await self._clock.sleep(0.0)
             return
-        waiting = [asyncio.ensure_future(event.wait()) for event in (stop, self._ports.desk.arrived)]
+        waiting = [asyncio.ensure_future(event.wait()) for event in ((stop, self._ports.desk.arrived) if self._takes_commands else (stop,))]
         try:
             await asyncio.wait(waiting, timeout=delay_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -161,19 +175,22 @@ class GateLoop:
     async def scan(self, stop: asyncio.Event | None = None) -> None:
         """One pass. Once `stop` is set no command is given but stops of what moves."""
         period_s = self._site.scan_period_s
-        samples = await self._ports.field.read(SENSE_SHARE * period_s)
-        now = self._trust.now()
-        asked = self._ports.desk.take()
+        samples = self._recording.samples(await self._ports.field.read(SENSE_SHARE * period_s))
+        now = self._recording.now(self._trust.now())
+        asked = self._ports.desk.take() if self._takes_commands else ()
         carried = Carried(self.memory.state)
         try:
             given = Given(now, samples, self._ports.plan(), [one.instruction for one in asked], self._conditions())
+            self._recording.before(self.memory, given)
             scanned = scan(self._site, self.memory, given)
             carried = Carried(scanned.decision.state, scanned.asked_changes, tuple(zip(asked, scanned.answers, strict=True)))
             if stop is not None and stop.is_set():
                 return
+            self._recording.scanned(given, scanned.decision.commands)
             before = self.memory.state
             outcomes = await self._act(scanned.decision.commands, period_s)
             self.memory = after_writing(scanned.memory, outcomes, now)
+            self._recording.written(self.memory, outcomes)
             self._readings, self._now = scanned.readings, now
             self._scan += 1
             carried.answer(scanned.decision.reasons, {outcome.gate: outcome.error for outcome in outcomes if outcome.error})

@@ -22,12 +22,15 @@ from edge_agent.gate_control.console.desk import Desk
 from edge_agent.gate_control.console.plans import PlanBook
 from edge_agent.gate_control.console.server import ConsoleServer
 from edge_agent.gate_control.decide.alarms import Raised
-from edge_agent.gate_control.decide.restart import restore
+from edge_agent.gate_control.decide.restart import SavedState, restore, with_late
+from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.journal.disk_thread import DiskThread
 from edge_agent.gate_control.journal.interlock_file import LatestFile
+from edge_agent.gate_control.journal.scan_recorder import ScanRecorder
 from edge_agent.gate_control.journal.state_file import STATE_FILE, StateFile
 from edge_agent.gate_control.journal.writer import Journal, Retention
 from edge_agent.gate_control.loop.clock_trust import ClockTrust
+from edge_agent.gate_control.loop.recording import Recording
 from edge_agent.gate_control.loop.scan import Field, GateLoop, Ports
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.values import Command, Sample, WriteOutcome
@@ -41,6 +44,8 @@ PLAN_REFRESH_S = 2.0
 JOURNAL_READ_S = 4.0
 FLUSH_AT_STOP_S = 2.0
 BEAT_S = 0.5
+STATE_WAIT_S = 3.0
+"""Longer no command waits for a disk that hangs."""
 SECURE_EVERY_S = 60.0
 SECURE_ALARM_S = 5.0
 """Tries before that long a pause raise no alarm: a device may still be starting."""
@@ -101,7 +106,8 @@ class GateService:
         self.plans = PlanBook(site, folder, on_disk=self._reads.run, saving=self._saves.run, now=self._trust.now, record=self._record_plan)
         self._book = CommandBook(state_dir / BOOK_FILE, self._saves.run)
         self.desk = self._make_desk(folder)
-        self.loop = GateLoop(site, self._make_ports(), clock, self._trust, restore(None, self._gates(), clock.boot_id(), self._trust.now()))
+        self._recording = Recording(ScanRecorder(site, self.journal, clock.boot_id()))
+        self.loop = GateLoop(site, self._make_ports(), clock, self._trust, self._restored(None), self._recording)
         self._server = ConsoleServer(folder / site.socket, self, roles={role.uid: role.role for role in site.console_roles})
         self._comms_lost: dict[str, str] = {}
         self._beating: asyncio.Task[None] | None = None
@@ -118,7 +124,7 @@ class GateService:
             self._gates(),
             folder / self._site.trust_root,
             self._book,
-            reading=self._reads.run,
+            reading=DiskThread("command reads").run,
             now=self._trust.now,
             record=self.journal.append,
             release_plan=self.plans.release_local,
@@ -167,24 +173,37 @@ class GateService:
             await asyncio.gather(*beside, return_exceptions=True)
             await self._server.stop()
             await self._book.settle(FLUSH_AT_STOP_S)
+            self._recording.close()
             self.journal.append(JournalKind.STOPPED)
             if not (self._state_file.stop(FLUSH_AT_STOP_S) & self.journal.stop(FLUSH_AT_STOP_S)):
                 log.warning("state or journal could not be written before the end")
 
     async def _take_up_state(self) -> None:
         """The saved state, as soon as the disk gives it; until then every gate observes, and nothing is saved over it."""
+        loading = asyncio.ensure_future(self._reads.run(self._state_file.load))
+        await asyncio.wait({loading}, timeout=STATE_WAIT_S)
+        is_late = not loading.done()
+        if is_late:
+            self._state_problem = "the disk does not give the saved state: gates observe until they are armed"
+            self.loop.take_up(self._restored(None), is_known=False)
         try:
-            saved = await self._reads.run(self._state_file.load)
+            saved = await loading
         except (MunbonError, OSError) as error:
-            self._state_problem = f"{error}: gates observe until they are armed"
-            saved = None
-        self.loop.take_up(restore(saved, self._gates(), self._clock.boot_id(), self._trust.now()))
+            self._state_problem, saved = f"{error}: gates observe until they are armed", None
+        if not is_late:
+            self.loop.take_up(self._restored(saved))
+        else:
+            state = self.loop.memory.state
+            self.loop.take_up(with_late(state, saved) if saved is not None else state)
+
+    def _restored(self, saved: SavedState | None) -> SiteState:
+        return restore(saved, self._gates(), self._clock.boot_id(), self._trust.now())
 
     async def _secure_actuators(self) -> None:
         """Comms-lost settings of the actuators, read back; again now and then while one is not right."""
         if not isinstance(self._field, ModbusField):
             return
-        for delay_s in (1.0, 2.0, 5.0, 10.0, *itertools.repeat(SECURE_EVERY_S)):
+        for delay_s in itertools.chain((1.0, 2.0, 5.0, 10.0), itertools.repeat(SECURE_EVERY_S)):
             # not before the links stand
             await self._clock.sleep(delay_s)
             found = await self._field.secure()

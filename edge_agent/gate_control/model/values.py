@@ -245,6 +245,9 @@ class GateState:
     """Since when it was seen at `still_pct`, within the tolerance."""
     rest_pct: float | None = None
     """Where it came to rest with no move in hand; leaving it is a move that nobody commanded."""
+    suspected: str = ""
+    """What the gate seems to do wrong; believed when it is seen again."""
+    suspected_at_s: float = 0.0
     asked_at_s: float | None = None
     """When an interlock last asked a gate that cannot be watched or is tripped."""
     write_error: str = ""

@@ -116,7 +116,9 @@ def make(tmp_path: Path, *, plan: Any = None, scan_period_s: float = 0.1) -> Ben
         notify=notified.append,
     )
     trust = ClockTrust(clock, tmp_path / "clock-was-set")
-    loop = GateLoop(example_site(scan_period_s=scan_period_s), ports, clock, trust, SiteState(modes={"g1": RUNNING}))
+    state = SiteState(modes={"g1": RUNNING})
+    loop = GateLoop(example_site(scan_period_s=scan_period_s), ports, clock, trust, state)
+    loop.take_up(state, is_known=False)
     return Bench(loop, devices, desk, journal, notified, interlocks, saved)
 
 
