@@ -37,11 +37,6 @@ async def start_for_central(bench: Bench) -> None:
     assert (await bench.ask("act", gate="g1", verb="owner_release")).ok
 
 
-@pytest.fixture(autouse=True)
-def clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SystemClock, "is_synchronised", lambda _self: True)
-
-
 async def test_a_signed_move_brings_the_gate_there_and_it_stays_in_manual(bench: Bench) -> None:
     await start_for_central(bench)
     reply = await run(bench)
