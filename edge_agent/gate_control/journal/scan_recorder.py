@@ -37,6 +37,7 @@ class ScanRecorder:
         self._boot_id = boot_id
         self._block_s = block_s
         self._block: BlockWriter | None = None
+        self._base: Callable[[], Mapping[str, Any]] = dict
         self._began_s = 0.0
         self._began_at: datetime | None = None
         self._ended_at: datetime | None = None
@@ -46,9 +47,9 @@ class ScanRecorder:
         return self._block is None or not 0.0 <= now_s - self._began_s < self._block_s
 
     def begin(self, base: Callable[[], Mapping[str, Any]], now_s: float) -> None:
-        """Close the block in hand, and begin one with the state before the next scan."""
+        """Close the block in hand, and begin one. `base` gives the state before the next scan, later and in another thread."""
         self.close()
-        self._block, self._began_s, self._began_at = BlockWriter(self.steps, base()), now_s, None
+        self._block, self._base, self._began_s, self._began_at = BlockWriter(self.steps, {}), base, now_s, None
 
     def add(self, scan: ScanInputs) -> None:
         """One scan into the block in hand."""
@@ -64,12 +65,13 @@ class ScanRecorder:
         self._block = None
         if block is None or began_at is None or ended_at is None or not len(block):
             return
-        content, count = block.content(), len(block)
+        content, count, base = block.content(), len(block), self._base
         boot_id, digest, site = self._boot_id, self._digest, self._site
         first, last = min(began_at, ended_at), max(began_at, ended_at)
 
         def make() -> tuple[StoredBlock, str]:
-            stored = StoredBlock(format_utc(first), format_utc(last), boot_id, count, code_digest(), digest, pack(content))
+            packed = pack({**content, "base": base()})
+            stored = StoredBlock(format_utc(first), format_utc(last), boot_id, count, code_digest(), digest, packed)
             return stored, site
 
         self._journal.append_block(make)
