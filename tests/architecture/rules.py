@@ -20,6 +20,7 @@ PURE = (
     "edge_agent.model",
     "edge_agent.gate_control.validate",
     "edge_agent.gate_control.replay",
+    "edge_agent.gate_control.update.next_step",
     "edge_agent.gate_control.wire",
     "edge_agent.gate_control.decide",
     "edge_agent.gate_control.model",

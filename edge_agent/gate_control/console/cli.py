@@ -17,16 +17,18 @@ from edge_agent.gate_control.model.configuration import SiteConfiguration
 from shared.errors import MunbonError
 
 RunSite = Callable[[SiteConfiguration, Path], int]
+AddCommands = Callable[[Commands], None]
 EXIT_CODES = """exit codes: 0 done, 1 failed, 2 wrong input (nothing was asked of the gate), 3 refused by the gate, 5 the gate does not
 answer, 6 your role does not allow it, 130 interrupted"""
 
 
-def run_command(arguments: Sequence[str] | None, run_site: RunSite) -> int:
+def run_command(arguments: Sequence[str] | None, run_site: RunSite, more: Sequence[AddCommands] = ()) -> int:
     """Exit code of one command, as `EXIT_CODES` lists them.
 
-    `run_site` controls a site until stopped; it is given its settings and the folder where their relative paths start.
+    `run_site` controls a site until stopped; it is given its settings and the folder where their relative paths start. `more` adds
+    the commands of folders that this one does not know.
     """
-    options = make_parser(run_site).parse_args(arguments)
+    options = make_parser(run_site, more).parse_args(arguments)
     try:
         handler: Callable[[argparse.Namespace], int] = options.handler
         return handler(options)
@@ -41,7 +43,7 @@ def run_command(arguments: Sequence[str] | None, run_site: RunSite) -> int:
         return 0
 
 
-def make_parser(run_site: RunSite) -> argparse.ArgumentParser:
+def make_parser(run_site: RunSite, more: Sequence[AddCommands] = ()) -> argparse.ArgumentParser:
     """All commands and their options."""
     parser = argparse.ArgumentParser(prog="munbon-gate", description="Gate control of one site.", epilog=EXIT_CODES)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -49,6 +51,8 @@ def make_parser(run_site: RunSite) -> argparse.ArgumentParser:
     add_tune(commands)
     for module in (cli_show, cli_act, cli_plan):
         module.add_commands(commands)
+    for add in more:
+        add(commands)
     return parser
 
 
