@@ -86,6 +86,15 @@ def integrated_changes(values: Series) -> float:
     return sum(abs(after - before) for before, after in pairwise(values.values)) - abs(values.values[0] - values.values[-1])
 
 
+def sampled(values: Series, every_s: float) -> Series:
+    """One value a control period, as the ASCE tests count them."""
+    kept: list[tuple[float, float]] = []
+    for at_s, value in zip(values.times_s, values.values, strict=True):
+        if not kept or at_s - kept[-1][0] >= every_s - 1e-6:
+            kept.append((at_s, value))
+    return Series(tuple(at_s for at_s, _ in kept), tuple(value for _, value in kept))
+
+
 def indicators(run: Run, site: SiteConfiguration, *, from_s: float = 0.0, to_s: float | None = None) -> Indicators:
     """Of the pools that have a target depth and a level at their far end, from a time on.
 
@@ -101,7 +110,9 @@ def indicators(run: Run, site: SiteConfiguration, *, from_s: float = 0.0, to_s: 
     days = run.duration_s / DAY_S
     gates: dict[str, GateIndicators] = {}
     for structure in site.structures:
-        iaq = integrated_changes(run.series.get(f"flow:{structure.id}", Series()).between(from_s, end_s))
+        flows = run.series.get(f"flow:{structure.id}", Series()).between(from_s, end_s)
+        loop = structure.downstream_loop or structure.upstream_loop
+        iaq = integrated_changes(sampled(flows, (loop or structure.flow_loop).control_period_s))
         for gate in structure.gates:
             gates[gate.id] = GateIndicators(run.starts[gate.id] / days, run.travel_m[gate.id] / days, iaq)
     return Indicators(pools, gates, sum(run.spilled_m3.values()))

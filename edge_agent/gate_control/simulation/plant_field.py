@@ -65,7 +65,9 @@ class PlantField:
                 held.clear()
         return found
 
-    async def act(self, commands: Sequence[Command], deadline_s: float) -> list[WriteOutcome]:
+    async def act(
+        self, commands: Sequence[Command], deadline_s: float, openings_pct: Mapping[str, float | None] | None = None
+    ) -> list[WriteOutcome]:
         """Give the commands to the plant, and keep a record of each."""
         return [self._write(command) for command in commands]
 

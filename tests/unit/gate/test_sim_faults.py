@@ -134,12 +134,13 @@ def test_a_neighbour_that_falls_silent_freezes_its_terms_alone(tmp_path: Path) -
 
 
 def test_a_restart_observes_first_and_goes_on_as_if_nothing_was(tmp_path: Path, calm: Run) -> None:
+    """A controller's state that is too old is worked out from the present flow, which costs at most a deadband of output."""
     run = play(tmp_path, Kill(FAULT_S), Restart(FAULT_S + 20.0))
     back_s = FAULT_S + 20.0
     assert run.mode_at("g2", back_s + 3.0) == "OBSERVE"
     assert run.mode_at("g2", back_s + 10.0) == "AUTO"
     assert not [record for record in run.commands if FAULT_S < record.at_s <= back_s + 4.0]
-    assert error_m(run) == pytest.approx(error_m(calm), abs=0.005)
+    assert error_m(run) == pytest.approx(error_m(calm), abs=0.025)
 
 
 def test_after_a_power_cut_levels_are_held_though_the_time_is_not_known(tmp_path: Path) -> None:
