@@ -62,7 +62,10 @@ def show(
             }
         )
         return
-    out.print(Group(gates_table(views), *(_chart(name, items) for name, items in samples.items())))
+    out.print(gates_table(views))
+    for text in facts(views):
+        out.print(text, markup=False)
+    out.print(Group(*(_chart(name, items) for name, items in samples.items())))
 
 
 @plans.command("set")
@@ -134,6 +137,20 @@ def gates_table(views: Sequence[GateView]) -> RenderableType:
     return table(
         ("SITE", "GATE", "NODE", "PRESENCE", "LEVEL", "OPENING", "FLOW", "TARGET", "MODE", "QUALITY", "PLAN", "SAMPLED", "ALARMS"), rows
     )
+
+
+def facts(views: Sequence[GateView]) -> list[str]:
+    """What keeps a gate from its controller, one line each: tag, trip, service, whose commands count."""
+    lines: list[str] = []
+    for view in views:
+        found = view.summary
+        said = [f"tagged out by {found.tagout}"] if found.tagout else []
+        said += [f"tripped: {found.trip}"] if found.trip else []
+        said += ["out of service"] if not found.in_service else []
+        said += ["in manual"] if found.control == "manual" else []
+        said += ["the console of the site has its command"] if found.owner == "console" else []
+        lines += [f"{view.gate}: {'; '.join(said)}"] if said else []
+    return lines
 
 
 def sparkline(values: Sequence[float | None], width: int = 60) -> str:

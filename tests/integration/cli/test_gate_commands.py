@@ -184,6 +184,14 @@ async def test_history_draws_samples_and_tells_what_happened(laptop: Laptop) -> 
     assert len(found["events"]) == 1
 
 
+async def test_show_says_what_keeps_a_gate_from_its_controller(laptop: Laptop) -> None:
+    gate = GateSummary(level_m=2.1, control="manual", owner="console", tagout="som since 08:00 (diver)", trip="stuck", in_service=False)
+    await report(laptop, gate=gate)
+    text = await laptop.munbon("show", "north")
+    said = "g1: tagged out by som since 08:00 (diver); tripped: stuck; out of service; in manual; the console of the site has its command"
+    assert said in text
+
+
 async def test_alarms_of_all_sites_are_a_table(laptop: Laptop) -> None:
     assert "no alarms" in await laptop.munbon("alarms")
     await report(laptop, AlarmView(key="g1/stuck", gate="g1", name="stuck", state="unacknowledged", priority="high", reason="no travel"))
@@ -197,10 +205,10 @@ def test_lengths_of_time() -> None:
     assert [gate_acts.seconds_of(text, "--for") for text in ("90", "15m", "2h", "1.5d")] == [90.0, 900.0, 7_200.0, 129_600.0]
 
 
-async def report(laptop: Laptop, *alarms: AlarmView) -> None:
+async def report(laptop: Laptop, *alarms: AlarmView, gate: GateSummary | None = None) -> None:
     """The node's word on its site."""
     now = SystemClock().wall()
-    site = SiteSummary(site="north", reachable=True, gates={"g1": GateSummary(level_m=2.1)}, alarms=alarms)
+    site = SiteSummary(site="north", reachable=True, gates={"g1": gate or GateSummary(level_m=2.1)}, alarms=alarms)
     status = NodeStatus(node="pi-1", outboxid="outbox-1", revision=len(alarms) + 1, at=now, boot_id="b", agent_version="0", site=site)
     await laptop.api.database.run(lambda tx: events.store_batch(tx, IncomingBatch(events=[], statuses=[status], quarantine=[]), now))
     await laptop.api.database.run(lambda tx: nodes.save_presence(tx, [PresenceMark("pi-1", now)]))
