@@ -1,6 +1,6 @@
 # One door to everything. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all lint format bench cluster lock schemas clean
+.PHONY: help venv demo demo-canal test test-all lint format bench cluster lock schemas clean
 
 python := .venv/bin/python
 # auto: full nodes where root and packages are there, else the control plane, else in memory; k3s only when asked for
@@ -18,6 +18,9 @@ venv: ## .venv with the pinned requirements and this checkout; does nothing when
 demo: venv ## the told story: two nodes, a bad release, a cut link, a held canal [CLUSTER=auto|full|control_plane|memory|k3s] [ARGS=--keep]
 	@$(python) -m deploy.make.capabilities --build --cluster $(CLUSTER)
 	@$(python) -m deploy.demo --cluster $(CLUSTER) $(ARGS)
+
+demo-canal: venv ## a bad day on a canal of EPA SWMM in two minutes: indicators, build/demo-canal.svg; fails on an unsafe event [ARGS="--hours 6"]
+	@$(python) -m deploy.demo_canal $(ARGS)
 
 test: venv ## all tests but the slow ones and those on full nodes (under 15 minutes on 2 cores) [ARGS="-k name"]
 	@$(python) -m deploy.make.capabilities --build
@@ -44,9 +47,12 @@ cluster: venv ## checks this machine and builds the local cluster; as root, INST
 lock: venv ## writes requirements/*.txt anew [UPGRADE=1]
 	@UPGRADE=$(UPGRADE) deploy/make/lock.sh
 
-schemas: venv ## exports the JSON Schemas of the contracts and the CLI reference to docs/reference
+schemas: venv ## exports the JSON Schemas of the contracts, the CLI reference and the table of alarms to docs/reference
 	@$(python) -m deploy.schemas docs/reference/schemas
 	@$(python) -m deploy.cli_docs
+	@$(python) -m deploy.alarm_docs
+	@$(python) -m deploy.site_docs
+	@$(python) -m deploy.gate_cli_docs
 	@$(python) -m deploy.openapi
 
 clean: ## removes what builds and checks left in the tree (.venv and the cluster's cache stay)

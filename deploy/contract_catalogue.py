@@ -8,6 +8,7 @@ from shared.contracts.command import Command, CommandReply
 from shared.contracts.desired import Desired
 from shared.contracts.envelope import Envelope, TrustRoot
 from shared.contracts.event import Event
+from shared.contracts.gate_command import CommandView, GateCommand
 from shared.contracts.gate_plan import GatePlan
 from shared.contracts.gate_socket import GateReply, GateRequest, JournalRecord
 from shared.contracts.interlock import Interlock
@@ -20,6 +21,8 @@ WIRE: dict[str, type[Contract]] = {
     "desired": Desired,
     "envelope": Envelope,
     "event": Event,
+    "gate-command": GateCommand,
+    "gate-command-answer": CommandView,
     "gate-plan": GatePlan,
     "gate-reply": GateReply,
     "gate-request": GateRequest,
@@ -39,6 +42,8 @@ API: dict[str, type[Contract]] = {
     "api-event": api.EventView,
     "api-fleet-status": api.FleetStatus,
     "api-gate": api.GateView,
+    "api-gate-alarm": api.GateAlarmView,
+    "api-gate-command": api.GateCommandSend,
     "api-gate-plan": api.GatePlanView,
     "api-node": api.NodeView,
     "api-node-add": api.NodeAdd,

@@ -1,4 +1,4 @@
-"""Exports the JSON Schemas of the contracts: `python -m deploy.schemas docs/reference/schemas [--check]`."""
+"""Exports the JSON Schemas of the contracts and of `site.yaml`: `python -m deploy.schemas docs/reference/schemas [--check]`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,28 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from deploy.contract_catalogue import CATALOGUE
+from deploy.site_docs import site_schema
 from shared.contracts.base import Contract
+
+SITE = "site"
+"""`site.yaml` is no contract: nobody but its owner writes it, and its unknown keys are mistakes."""
+NAMES = (*CATALOGUE, SITE)
 
 
 def render_schema(name: str, model: type[Contract]) -> str:
     """JSON Schema (2020-12) of one contract, in a stable form."""
-    schema = model.model_json_schema(mode="validation")
+    return _rendered(name, model.model_json_schema(mode="validation"))
+
+
+def rendered(name: str) -> str:
+    """What belongs into the file of that name."""
+    return _rendered(SITE, site_schema()) if name == SITE else render_schema(name, CATALOGUE[name])
+
+
+def _rendered(name: str, schema: dict[str, Any]) -> str:
     return (
         json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"munbon:{name}", **schema}, indent=2, sort_keys=True)
         + "\n"
@@ -22,7 +36,7 @@ def render_schema(name: str, model: type[Contract]) -> str:
 
 def outdated(folder: Path) -> list[str]:
     """Names whose exported schema is missing or differs from the code."""
-    return [name for name, model in CATALOGUE.items() if _text(folder / f"{name}.json") != render_schema(name, model)]
+    return [name for name in NAMES if _text(folder / f"{name}.json") != rendered(name)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,8 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1 if stale else 0
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in stale:
-        (options.folder / f"{name}.json").write_text(render_schema(name, CATALOGUE[name]), encoding="utf-8")
-    print(f"{len(CATALOGUE)} schemas in {options.folder}, {len(stale)} of them written anew")
+        (options.folder / f"{name}.json").write_text(rendered(name), encoding="utf-8")
+    print(f"{len(NAMES)} schemas in {options.folder}, {len(stale)} of them written anew")
     return 0
 
 

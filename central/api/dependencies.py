@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol, cast
+from typing import Annotated, Any, Protocol, cast
 
 from fastapi import Depends, Path, Query, Request
 
@@ -13,6 +13,7 @@ from central.model import GatePlanRecord, PlanDelivery
 from central.store.database import Database
 from central.store.feed import ChangeFeed
 from shared.clock import Clock
+from shared.contracts.command import CommandReply
 from shared.contracts.envelope import TrustRoot
 
 
@@ -48,10 +49,18 @@ class PlanOutcome(Protocol):
 
 
 class PlanCourier(Protocol):
-    """Carries a gate plan to its node."""
+    """Carries gate plans and gate commands to their node."""
 
     async def deliver(self, plan: GatePlanRecord, timeout_s: float) -> PlanOutcome:
         """One try, and its answer; a node that is offline leaves it pending, as does a bus that is away."""
+        ...
+
+    async def run_command(self, node: str, envelope: Mapping[str, Any], *, actor: str, timeout_s: float) -> CommandReply:
+        """The answer of the node's gate process to a signed gate command. A repeat is safe: the gate carries out an id once.
+
+        Raises:
+            Retryable: the node is offline, or gave no answer.
+        """
         ...
 
 

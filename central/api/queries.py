@@ -13,6 +13,7 @@ from shared.contracts.api import (
     AssignmentView,
     EventView,
     FleetStatus,
+    GateAlarmView,
     GatePlanView,
     GateView,
     NodeView,
@@ -130,6 +131,18 @@ def read_site(tx: Transaction, site: str, now: datetime, gate: str | None = None
             "no node has reported it", subject=f"gate {site}/{gate}" if gate else f"site {site}", remedy=_known("known here", known)
         )
     return found
+
+
+def read_alarms(tx: Transaction, site: str) -> list[GateAlarmView]:
+    """The alarm table that the site's node reported last.
+
+    Raises:
+        NotFound: no node speaks for the site.
+    """
+    node = node_of_site(tx, site)
+    report = reports.get_report(tx, node)
+    summary = report.status.site if report is not None else None
+    return list(views.alarm_views(node, summary)) if summary is not None and summary.site == site else []
 
 
 def read_plan(tx: Transaction, site: str) -> GatePlanView:

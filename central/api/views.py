@@ -27,6 +27,7 @@ from shared.contracts.api import (
     AssignmentView,
     AuditView,
     EventView,
+    GateAlarmView,
     GatePlanView,
     GateSampleView,
     GateView,
@@ -38,7 +39,7 @@ from shared.contracts.api import (
     RolloutView,
 )
 from shared.contracts.desired import AppDesired, AppState
-from shared.contracts.status import AppPhase, AppStatus
+from shared.contracts.status import AppPhase, AppStatus, SiteSummary
 
 
 def presence_of(node: NodeRecord, now: datetime) -> Presence:
@@ -219,6 +220,11 @@ def gate_views(record: NodeRecord, report: NodeReport, now: datetime) -> tuple[G
         )
         for gate, summary in sorted(site.gates.items())
     )
+
+
+def alarm_views(node: str, site: SiteSummary) -> tuple[GateAlarmView, ...]:
+    """The alarm table of one site, in the order of its gate process."""
+    return tuple(GateAlarmView(**dict(alarm), site=site.site, node=node) for alarm in site.alarms)
 
 
 def sample_view(sample: GateSample) -> GateSampleView:

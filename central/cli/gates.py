@@ -82,7 +82,10 @@ def show(
             }
         )
         return
-    out.print(Group(gates_table(views), *(_chart(name, items) for name, items in samples.items())))
+    out.print(gates_table(views))
+    for text in facts(views):
+        out.print(text, markup=False)
+    out.print(Group(*(_chart(name, items) for name, items in samples.items())))
 
 
 @plans.command("set", epilog="Example: munbon gate plan set north --level g1=2.1\n\nExample: munbon gate plan set north --file plan.yaml")
@@ -159,6 +162,20 @@ def gates_table(views: Sequence[GateView]) -> RenderableType:
     return table(_COLUMNS, rows)
 
 
+def facts(views: Sequence[GateView]) -> list[str]:
+    """What keeps a gate from its controller, one line each: tag, trip, service, whose commands count."""
+    lines: list[str] = []
+    for view in views:
+        found = view.summary
+        said = [f"tagged out by {found.tagout}"] if found.tagout else []
+        said += [f"tripped: {found.trip}"] if found.trip else []
+        said += ["out of service"] if not found.in_service else []
+        said += ["in manual"] if found.control == "manual" else []
+        said += ["the console of the site has its command"] if found.owner == "console" else []
+        lines += [f"{view.gate}: {'; '.join(said)}"] if said else []
+    return lines
+
+
 def sparkline(values: Sequence[float | None], width: int = _MOST_BARS) -> str:
     """The newest `width` values as bars; gaps stay blank."""
     shown = list(values)[-width:]
@@ -207,7 +224,7 @@ def _plan_content(file: Path | None, levels: list[str], positions: list[str]) ->
 
 
 def _make_plan(client: Client, site: str, content: dict[str, Any]) -> GatePlan:
-    fields = {"kind": "GatePlan", "schema_version": "1.0", "site": site, "author": client.get("/whoami", WhoAmI).actor, **content}
+    fields = {"kind": "GatePlan", "schema_version": "1.1", "site": site, "author": client.get("/whoami", WhoAmI).actor, **content}
     fields.setdefault("valid_from", format_utc(clock.wall()))
     if fields.get("orders"):
         fields["critical"] = sorted({*fields.get("critical", []), "orders"})

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from central.cli import apps, events, exits, gates, login, nodes, release, rollout, status
+from central.cli import apps, events, exits, gate_acts, gate_history, gates, login, nodes, release, rollout, status
 from central.cli.exits import CliError
 from central.cli.output import Format, OutputOption, ReaderGone, out, print_json, printable
 from central.cli.session import choose_context
@@ -50,6 +50,8 @@ app.command("events", epilog="Example: munbon events pi-north --follow\n\nExampl
     events.events
 )
 app.add_typer(gates.app, name="gate")
+gate_acts.register(gates.app, gates.plans)
+gate_history.register(gates.app)
 
 
 @app.command("version", epilog="Example: munbon version")

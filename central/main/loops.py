@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,20 +11,21 @@ from central.bus.keeper import BusKeeper
 from central.ingest.consumer import IngestLoop
 from central.ingest.heartbeats import HeartbeatLoop
 from central.model import GatePlanRecord
-from central.publish.commands import deliver_plan
+from central.publish.commands import deliver_plan, send_command
 from central.publish.desired_loop import DesiredLoop
 from central.publish.gate_plans import GatePlanLoop
 from central.publish.rollout_loop import RolloutLoop
 from central.store.database import Database
 from central.store.feed import ChangeFeed
 from shared.clock import Clock
+from shared.contracts.command import VERB_GATE_COMMAND_RUN, CommandReply
 from shared.contracts.envelope import TrustRoot
 from shared.signing.keys import Signer
 
 
 @dataclass(frozen=True)
 class Courier:
-    """Carries gate plans for the API."""
+    """Carries gate plans and gate commands for the API."""
 
     bus: BusKeeper
     signer: Signer
@@ -33,6 +34,13 @@ class Courier:
     async def deliver(self, plan: GatePlanRecord, timeout_s: float) -> PlanOutcome:
         """One try, and its answer."""
         return await deliver_plan(self.bus, self.signer, plan, clock=self.clock, timeout_s=timeout_s)
+
+    async def run_command(self, node: str, envelope: Mapping[str, Any], *, actor: str, timeout_s: float) -> CommandReply:
+        """The gate's answer; see `send_command` for what can fail."""
+        payload = {"envelope": dict(envelope)}
+        return await send_command(
+            self.bus, self.signer, node, VERB_GATE_COMMAND_RUN, payload, actor=actor, timeout_s=timeout_s, clock=self.clock
+        )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from central.compose import normalise_selector
 from central.model import AssignmentRecord, Conflict, GatePlanRecord, NodeRecord, NotFound, PauseRecord, ReleaseRecord, RolloutRecord
@@ -188,6 +188,11 @@ def set_gate_plan(tx: Transaction, record: GatePlanRecord, *, actor: str, at: da
     details = {"generation": record.generation, "plan_digest": record.plan_digest, "node": record.node}
     _audit(tx, at, actor, "gate.plan.set", record.site, details)
     return stored
+
+
+def note_gate_command(tx: Transaction, site: str, details: Mapping[str, Any], *, answered: bool, actor: str, at: datetime) -> None:
+    """A line of the audit when a gate command is sent, and another when it was answered."""
+    _audit(tx, at, actor, "gate.command.answered" if answered else "gate.command.sent", site, details)
 
 
 def _move(

@@ -28,14 +28,14 @@ class RunningSite:
         self.folder = folder.absolute()
         self.gates = tuple(gates)
         self.port = free_port()
-        self.gate_config = self.folder / "gate.toml"
+        self.gate_config = self.folder / "site.yaml"
         words = ["--port", str(self.port), "--speed", str(speed), "--gates", ",".join(gates), "--site", site]
         places = ["--write-config", str(self.gate_config), "--state-dir", str(self.folder / "state"), "--run-dir", str(run_dir)]
         command = [sys.executable, "-m", "edge_agent.gate_control.simulation", *words, *places]
         self.process = Child(f"site {site}", command, log=self.folder / "site.log", with_input=True)
 
     async def start(self) -> None:
-        """Start it and wait until it listens and has written a `gate.toml`."""
+        """Start it and wait until it listens and has written a `site.yaml`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         await self.process.start()
         await self.process.wait_until(lambda: "listening on" in self.process.read_log(), timeout_s=READY_S, what="the site's Modbus server")
@@ -56,12 +56,14 @@ class RunningGate:
         self.environment: dict[str, str] = {}
         """For the next start: faults that a library in front of the C library plays."""
         self.site = site.site
+        self.gates = site.gates
         self.folder = site.folder
         self.config_file = site.gate_config
         self.socket = run_dir / "gate.sock"
         self.interlock_file = run_dir / "interlock.json"
         self.state_dir = self.folder / "state"
         self._trust_root = dict(trust_root)
+        self._is_armed = False
         command = [*program("munbon-gate"), "run", "--config", str(self.config_file)]
         self.process = Child(f"munbon-gate {self.site}", command, log=self.folder / "gate.log", environment=self.environment)
 
@@ -70,6 +72,17 @@ class RunningGate:
         write_atomic(self.folder / "gate-trust-root.json", json.dumps(self._trust_root, indent=2).encode() + b"\n")
         await self.process.start()
         await self.process.wait_until(self._answers, timeout_s=READY_S, what="the gate's socket")
+        if not self._is_armed:
+            await self._arm()
+
+    async def _arm(self) -> None:
+        """What a person does once at a new site: arm each gate, give it to its controller, and the command of it to central."""
+        for gate in self.gates:
+            for words in (["arm", gate], ["mode", gate, "auto"], ["owner", gate, "release"]):
+                code, _, errors = await run_program([*program("munbon-gate"), *words, "--config", str(self.config_file)])
+                if code != 0:
+                    raise ProcessFailed(f"{' '.join(words)} ended with {code}: {errors.strip()}", subject=f"munbon-gate {self.site}")
+        self._is_armed = True
 
     async def stop(self) -> int | None:
         """SIGTERM; gives the exit code."""

@@ -24,7 +24,7 @@ compile() { # OUTPUT INPUT [ARGUMENTS]
 compile build requirements/build.in
 compile dev pyproject.toml --extra dev
 # What is installed is what was tested: the smaller sets take their versions from the full one.
-for extra in cli central agent gate; do
+for extra in cli central agent gate sim; do
     compile "$extra" pyproject.toml --extra "$extra" --constraint requirements/dev.txt
 done
 if grep -nE '://|--(index|find-links|extra-index)' requirements/*.txt; then

@@ -10,12 +10,15 @@ from typing import Any, TypeVar
 
 from shared.contracts.base import Contract
 from shared.contracts.codec import decode, validate
+from shared.contracts.gate_command import CommandView
 from shared.contracts.gate_socket import GateOperation, GateReply, GateRequest, GateStatus, JournalPage, PlanView
 from shared.contracts.limits import MAX_SOCKET_LINE_BYTES
 from shared.errors import ContractError, Permanent, Retryable
 
 AnswerT = TypeVar("AnswerT", bound=Contract)
 ANSWER_S = 5.0
+COMMAND_EXTRA_S = 5.0
+"""A command is answered by the scan that carried it out."""
 
 
 class GateUnreachable(Retryable):
@@ -55,6 +58,14 @@ class GateClient:
             GateUnreachable, GateRefused: as their names say.
         """
         return self._read(await self._ask(GateOperation.PLAN_SET, {"envelope": dict(envelope)}), PlanView)
+
+    async def run_command(self, envelope: Mapping[str, Any]) -> CommandView:
+        """Hand a signed gate command over; the gate carries it out once, however often it is handed over.
+
+        Raises:
+            GateUnreachable, GateRefused: as their names say.
+        """
+        return self._read(await self._ask(GateOperation.COMMAND_RUN, {"envelope": dict(envelope)}, extra_s=COMMAND_EXTRA_S), CommandView)
 
     async def show_plan(self) -> PlanView:
         """The plan in force or on standby.

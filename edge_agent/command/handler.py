@@ -10,8 +10,17 @@ from typing import Any, Protocol
 from edge_agent.command.gate_client import GateRefused, GateUnreachable
 from edge_agent.store.state import StateStore
 from shared.clock import Clock
-from shared.contracts.command import VERB_GATE_PLAN_SET, VERB_GATE_PLAN_SHOW, VERB_GATE_STATUS, VERB_PING, Command, CommandReply
+from shared.contracts.command import (
+    VERB_GATE_COMMAND_RUN,
+    VERB_GATE_PLAN_SET,
+    VERB_GATE_PLAN_SHOW,
+    VERB_GATE_STATUS,
+    VERB_PING,
+    Command,
+    CommandReply,
+)
 from shared.contracts.envelope import Role, TrustRoot
+from shared.contracts.gate_command import CommandView
 from shared.contracts.gate_socket import GateStatus, PlanView
 from shared.contracts.subjects import command as command_subject
 from shared.contracts.subjects import commands
@@ -39,6 +48,7 @@ class Gate(Protocol):
     async def status(self) -> GateStatus: ...
     async def set_plan(self, envelope: Mapping[str, Any]) -> PlanView: ...
     async def show_plan(self) -> PlanView: ...
+    async def run_command(self, envelope: Mapping[str, Any]) -> CommandView: ...
 
 
 class _Refused(MunbonError):
@@ -138,10 +148,9 @@ class CommandHandler:
             case v if v == VERB_PING:
                 return self._describe()
             case v if v == VERB_GATE_PLAN_SET:
-                envelope = command.payload.get("envelope")
-                if not isinstance(envelope, dict):
-                    raise _Refused("Malformed", "payload.envelope must be the DSSE envelope of a GatePlan")
-                return (await self._the_gate().set_plan(envelope)).to_json()
+                return (await self._the_gate().set_plan(_envelope(command))).to_json()
+            case v if v == VERB_GATE_COMMAND_RUN:
+                return (await self._the_gate().run_command(_envelope(command))).to_json()
             case v if v == VERB_GATE_PLAN_SHOW:
                 return (await self._the_gate().show_plan()).to_json()
             case v if v == VERB_GATE_STATUS:
@@ -159,3 +168,11 @@ class CommandHandler:
     ) -> CommandReply:
         command_id = command.command_id if command is not None else ""
         return CommandReply(command_id=command_id, node=self._node, accepted=accepted, code=code, reason=reason[:2_000], data=data or {})
+
+
+def _envelope(command: Command) -> dict[str, Any]:
+    """What a person signed; only the gate process can tell whether it is good."""
+    envelope = command.payload.get("envelope")
+    if not isinstance(envelope, dict):
+        raise _Refused("Malformed", f"payload.envelope of {command.verb} must be a signed DSSE envelope")
+    return envelope

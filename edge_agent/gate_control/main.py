@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from edge_agent.gate_control.loop.lean import leave_out_openssl, stand_in_for_ssl
 
 if TYPE_CHECKING:
-    from edge_agent.gate_control.model.site import SiteSettings
+    from edge_agent.gate_control.console.cli import AddCommands
+    from edge_agent.gate_control.model.configuration import SiteConfiguration
 
 
 def main() -> None:
@@ -18,10 +19,19 @@ def main() -> None:
     # only now: much of what this imports would bring OpenSSL along
     from edge_agent.gate_control.console.cli import run_command
 
-    sys.exit(run_command(None, _run_site))
+    # the process that controls stays light without what looks back and what updates it
+    sys.exit(run_command(None, _run_site, () if sys.argv[1:2] == ["run"] else more_commands()))
 
 
-def _run_site(site: SiteSettings, folder: Path) -> int:
+def more_commands() -> tuple[AddCommands, ...]:
+    """The commands of folders that the console does not know."""
+    from edge_agent.gate_control.lookback import commands as lookback
+    from edge_agent.gate_control.update import commands as update
+
+    return lookback.add_commands, update.add_commands
+
+
+def _run_site(site: SiteConfiguration, folder: Path) -> int:
     stand_in_for_ssl()
     # only now: the other commands stay light without it
     from edge_agent.gate_control.loop.service import run_service

@@ -1,12 +1,12 @@
 """The gate's journal into the outbox, each record once: the cursor and what was read are saved together.
 
-Samples and chatter are gathered for half a minute; alarms, plans and changes of mode go at once, and take along what was
+Samples and chatter are gathered for half a minute; alarms, plans, commands and changes of mode go at once, and take along what was
 gathered before them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_agent.report.ports import JournalGate
@@ -25,12 +25,14 @@ PAGE_RECORDS = 500
 BATCH_RECORDS = 400
 """In one event: keeps it well below its limit of bytes."""
 RETRY_S = 5.0
-_AT_ONCE = {
+_AT_ONCE: Mapping[str, EventType] = {
     JournalKind.ALARM_RAISED: EventType.GATE_ALARM_RAISED,
     JournalKind.ALARM_RETURNED: EventType.GATE_ALARM_RETURNED,
     JournalKind.PLAN_ACCEPTED: EventType.GATE_PLAN_ACCEPTED,
     JournalKind.PLAN_REFUSED: EventType.GATE_PLAN_REFUSED,
     JournalKind.MODE_CHANGED: EventType.GATE_MODE_CHANGED,
+    JournalKind.COMMAND_ACCEPTED: EventType.GATE_COMMAND_ACCEPTED,
+    JournalKind.COMMAND_REFUSED: EventType.GATE_COMMAND_REFUSED,
 }
 
 _log = get_logger(__name__)
@@ -134,9 +136,9 @@ def to_events(site: str, records: Sequence[JournalRecord]) -> list[tuple[EventTy
     for kind, name, rows in ((EventType.GATE_SAMPLES_RECORDED, "samples", samples), (EventType.GATE_JOURNALED, "records", chatter)):
         events += [(kind, site, {"site": site, name: rows[start : start + BATCH_RECORDS]}) for start in range(0, len(rows), BATCH_RECORDS)]
     for record in records:
-        if record.kind in _AT_ONCE:
+        if told := _AT_ONCE.get(record.kind):
             details = {"site": site, "gate": record.gate, "at": format_utc(record.at), "cursor": record.cursor, **record.data}
-            events.append((_AT_ONCE[record.kind], record.gate or site, details))
+            events.append((told, record.gate or site, details))
     return events
 
 
@@ -146,4 +148,4 @@ def _sample(record: JournalRecord) -> dict[str, Any]:
 
 
 def _plain(record: JournalRecord) -> dict[str, Any]:
-    return {"at": format_utc(record.at), "kind": record.kind.value, "gate": record.gate, "cursor": record.cursor, "data": record.data}
+    return {"at": format_utc(record.at), "kind": str(record.kind), "gate": record.gate, "cursor": record.cursor, "data": record.data}

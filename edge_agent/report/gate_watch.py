@@ -7,7 +7,7 @@ from collections.abc import Callable
 from edge_agent.report.ports import JournalGate
 from shared.clock import Clock
 from shared.contracts.gate_socket import GateStatus
-from shared.contracts.status import GateSummary, SiteSummary
+from shared.contracts.status import MAX_ALARMS, GateSummary, SiteSummary
 from shared.errors import MunbonError
 from shared.observability import get_logger
 
@@ -62,6 +62,11 @@ def summarise(status: GateStatus) -> SiteSummary:
             mode=reading.mode,
             quality=reading.quality,
             alarms=reading.alarms,
+            control=reading.control,
+            owner=reading.owner,
+            in_service=reading.in_service,
+            trip=reading.trip,
+            tagout=reading.tagout,
             sampled_at=status.scanned_at,
         )
         for gate, reading in status.gates.items()
@@ -73,10 +78,15 @@ def summarise(status: GateStatus) -> SiteSummary:
         hold=status.hold,
         hold_reasons=status.hold_reasons,
         gates=gates,
+        alarms=status.alarm_table[:MAX_ALARMS],
     )
 
 
 def _essence(site: SiteSummary) -> object:
     """What is worth telling at once: everything but figures that move all the time, and reasons made of them."""
-    gates = {gate: (found.mode, found.quality, found.alarms, found.setpoint) for gate, found in site.gates.items()}
-    return site.site, site.reachable, site.plan_generation, site.hold, gates
+    gates = {
+        gate: (found.mode, found.quality, found.alarms, found.setpoint, found.owner, found.in_service, found.trip, found.tagout)
+        for gate, found in site.gates.items()
+    }
+    alarms = tuple((alarm.key, alarm.state) for alarm in site.alarms)
+    return site.site, site.reachable, site.plan_generation, site.hold, gates, alarms

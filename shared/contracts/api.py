@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from shared.contracts.base import AppName, Contract, Digest, NodeId, SemVer, UtcTime
 from shared.contracts.event import Cause
+from shared.contracts.gate_socket import AlarmView
 from shared.contracts.status import AppPhase, GateSummary
 
 API_PREFIX = "/v1"
@@ -288,6 +289,19 @@ class GatePlanView(Contract):
     set_at: UtcTime
     set_by: str
     plan: dict[str, Any] | None = None
+
+
+class GateCommandSend(Request):
+    """POST /v1/gates/{site}/commands: a signed GateCommand. It is for now: where the node is offline it is not kept."""
+
+    envelope: dict[str, Any]
+
+
+class GateAlarmView(AlarmView):
+    """One alarm of the fleet, as its node reported it last."""
+
+    site: str
+    node: str
 
 
 class FleetStatus(Contract):

@@ -13,10 +13,14 @@ VERB_PING = "ping"
 VERB_GATE_PLAN_SET = "gate.plan.set"
 VERB_GATE_PLAN_SHOW = "gate.plan.show"
 VERB_GATE_STATUS = "gate.status"
+VERB_GATE_COMMAND_RUN = "gate.command.run"
 
 
 class Command(Document):
-    """`payload` of `gate.plan.set` is `{"envelope": <DSSE envelope of a GatePlan>}`: central carries it and cannot make one."""
+    """`payload` of `gate.plan.set` and `gate.command.run` is `{"envelope": <DSSE envelope of a GatePlan or GateCommand>}`.
+
+    Central carries these and cannot make one.
+    """
 
     KIND: ClassVar[str] = "Command"
     MAX_BYTES: ClassVar[int] = MAX_ENVELOPE_BYTES

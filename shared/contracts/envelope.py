@@ -29,6 +29,11 @@ class Role(StrEnum):
     DESIRED = "desired"
     COMMAND = "command"
     GATE_PLAN = "gate_plan"
+    GATE_COMMAND = "gate_command"
+    """A trust root without it lets the keys of `gate_plan` sign commands: a plan can order the same."""
+
+
+_ROLES = frozenset(Role)
 
 
 class Signature(Contract):
@@ -119,3 +124,8 @@ class TrustRoot(Document):
     version: Annotated[int, Field(ge=1)] = 1
     keys: dict[Digest, PublicKey]
     roles: dict[Role, RoleKeys]
+
+    @field_validator("roles", mode="before")
+    @classmethod
+    def _newer_roles_are_left_out(cls, value: Any) -> Any:
+        return {name: keys for name, keys in value.items() if name in _ROLES} if isinstance(value, dict) else value

@@ -40,6 +40,8 @@ class EventType(StrEnum):
     GATE_PLAN_ACCEPTED = "GatePlanAccepted"
     GATE_PLAN_REFUSED = "GatePlanRefused"
     GATE_MODE_CHANGED = "GateModeChanged"
+    GATE_COMMAND_ACCEPTED = "GateCommandAccepted"
+    GATE_COMMAND_REFUSED = "GateCommandRefused"
     GATE_JOURNALED = "GateJournaled"
     EVENTS_THINNED = "EventsThinned"
 

@@ -1,6 +1,7 @@
 """`gate.sock`: one JSON object a line each way; the gate listens and checks peer credentials.
 
-Requests: `status`, `plan.set`, `plan.show`, `journal.read`. Answers carry the request's `id`.
+What is signed (`plan.set`, `command.run`) any allowed user may carry: the gate verifies it. `act` and `plan.set.local` are asked
+by people at the site, who need a role for them. Answers carry the request's `id`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from shared.contracts.base import Contract, Document, UtcTime
+from shared.contracts.base import Contract, Document, GateId, UtcTime
 from shared.contracts.limits import MAX_SOCKET_LINE_BYTES
 
 PLAN_IN_FORCE = "in_force"
@@ -25,10 +26,44 @@ class GateOperation(StrEnum):
     PLAN_SET = "plan.set"
     PLAN_SHOW = "plan.show"
     JOURNAL_READ = "journal.read"
+    COMMAND_RUN = "command.run"
+    ACT = "act"
+    PLAN_SET_LOCAL = "plan.set.local"
+
+
+class SiteVerb(StrEnum):
+    """What only people at the site may ask of a gate."""
+
+    TAG = "tag"
+    TAG_CLEAR = "tag_clear"
+    """First step of taking a tag off: gives a code."""
+    TAG_CONFIRM = "tag_confirm"
+    """Second step: gives the code back."""
+    OWNER_CLAIM = "owner_claim"
+    """The console has the command of the gate; central's commands are refused."""
+    OWNER_RELEASE = "owner_release"
+    COMMISSION = "commission"
+    ARM = "arm"
+    """The gate may act: after it was set up, or after its state was lost."""
+
+
+class SiteAction(Contract):
+    """`note`: why, of a tag; `holder`: whose tag, may be left out where there is one; `code`: of the second step."""
+
+    gate: GateId
+    verb: SiteVerb
+    note: Annotated[str, StringConstraints(max_length=500)] = ""
+    holder: Annotated[str, StringConstraints(max_length=200)] = ""
+    code: Annotated[str, StringConstraints(max_length=32)] = ""
 
 
 class GateRequest(Document):
-    """`params` by operation: plan.set {envelope}; journal.read {after: int, limit: int, wait_s: float}."""
+    """`params` by operation.
+
+    plan.set and command.run {envelope}; journal.read {after: int, limit: int, wait_s: float}; act {gate, verb, params, note}: a
+    GateAction, or {gate, verb, note, holder, code}: a SiteAction; plan.set.local {plan: a GatePlan, unsigned}. `id` is the
+    identity of an act: the same id is carried out once.
+    """
 
     KIND: ClassVar[str] = "GateRequest"
     MAX_BYTES: ClassVar[int] = MAX_SOCKET_LINE_BYTES
@@ -40,7 +75,11 @@ class GateRequest(Document):
 
 
 class GateReply(Document):
-    """`data` by operation: status -> GateStatus; plan.set/plan.show -> PlanView; journal.read -> JournalPage."""
+    """`data` by operation.
+
+    status: GateStatus; plan.*: PlanView; journal.read: JournalPage; command.run and act: CommandView, also where `ok` is false
+    because the gate refused.
+    """
 
     KIND: ClassVar[str] = "GateReply"
     MAX_BYTES: ClassVar[int] = MAX_SOCKET_LINE_BYTES
@@ -51,6 +90,24 @@ class GateReply(Document):
     code: str = ""
     reason: str = ""
     data: dict[str, Any] = Field(default_factory=dict)
+
+
+class AlarmView(Contract):
+    """One row of the alarm table (after ISA-18.2)."""
+
+    key: str
+    """`<gate, pool or site>/<name>`."""
+    gate: str = ""
+    name: str
+    state: str
+    """`unacknowledged`, `acknowledged`, `returned` (and not acknowledged yet) or `shelved`."""
+    priority: str = "medium"
+    reason: str = ""
+    raised_at: UtcTime | None = None
+    acknowledged_by: str = ""
+    shelved_until: UtcTime | None = None
+    is_first: bool = False
+    """The first of its burst: the others may be its consequences."""
 
 
 class GateReading(Contract):
@@ -67,6 +124,21 @@ class GateReading(Contract):
     moving: bool = False
     alarms: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    selector: str = ""
+    """The hard switch as read: `remote`, `local` or `unwired`."""
+    control: str = ""
+    """`auto` or `manual`."""
+    in_service: bool = True
+    health: str = ""
+    owner: str = ""
+    """Whose commands count: `console` or `central`."""
+    commissioned: bool = True
+    trip: str = ""
+    """Why the gate takes no more commands until an operator resets it."""
+    tagout: str = ""
+    """Who tagged it out, since when, and why."""
+    manual_until_s: float | None = None
+    """Seconds that a manual motion command still has."""
 
 
 class GateStatus(Contract):
@@ -83,6 +155,7 @@ class GateStatus(Contract):
     gates: dict[str, GateReading] = Field(default_factory=dict)
     journal_last: int = 0
     capabilities: tuple[str, ...] = ()
+    alarm_table: tuple[AlarmView, ...] = ()
 
 
 class PlanView(Contract):
@@ -92,6 +165,8 @@ class PlanView(Contract):
     generation: int = 0
     plan: dict[str, Any] | None = None
     accepted_at: UtcTime | None = None
+    local: dict[str, Any] | None = None
+    """The plan made at the site, while there is one: it outranks the other until a person releases it."""
 
 
 class JournalKind(StrEnum):
@@ -107,6 +182,8 @@ class JournalKind(StrEnum):
     PLAN_REFUSED = "plan_refused"
     MODE_CHANGED = "mode_changed"
     RECORDS_LOST = "records_lost"
+    COMMAND_ACCEPTED = "command_accepted"
+    COMMAND_REFUSED = "command_refused"
 
 
 class JournalRecord(Contract):
@@ -116,7 +193,8 @@ class JournalRecord(Contract):
     at: UtcTime
     monotonic_s: float
     boot_id: str
-    kind: JournalKind
+    kind: Annotated[JournalKind | str, Field(union_mode="left_to_right")]
+    """Text where the gate process is newer than its reader: the record is carried all the same."""
     gate: str = ""
     data: dict[str, Any] = Field(default_factory=dict)
 

@@ -7,9 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.contracts.base import AppName, Contract, Digest, Document, GateId, NodeId, UtcTime
+from shared.contracts.base import AppName, Contract, Digest, Document, GateId, NodeId, SchemaVersion, UtcTime
 from shared.contracts.desired import AppDesired
 from shared.contracts.event import Cause
+from shared.contracts.gate_socket import AlarmView
+
+MAX_ALARMS = 100
 
 
 class AppPhase(StrEnum):
@@ -62,6 +65,13 @@ class GateSummary(Contract):
     mode: str = ""
     quality: str = ""
     alarms: tuple[str, ...] = ()
+    control: str = ""
+    """`auto` or `manual`."""
+    owner: str = ""
+    """Whose commands count: `console` or `central`."""
+    in_service: bool = True
+    trip: str = ""
+    tagout: str = ""
     sampled_at: UtcTime | None = None
 
 
@@ -74,6 +84,8 @@ class SiteSummary(Contract):
     hold: bool = False
     hold_reasons: tuple[str, ...] = ()
     gates: dict[GateId, GateSummary] = Field(default_factory=dict)
+    alarms: tuple[AlarmView, ...] = ()
+    """The site's alarm table, the most urgent first; at most MAX_ALARMS."""
 
 
 class ClusterSummary(Contract):
@@ -92,6 +104,8 @@ class NodeStatus(Document):
     KIND: ClassVar[str] = "NodeStatus"
 
     kind: Literal["NodeStatus"] = "NodeStatus"
+    schema_version: SchemaVersion = "1.1"
+    """1.1: the gates' modes and the site's alarm table."""
     node: NodeId
     outboxid: str
     revision: Annotated[int, Field(ge=1)]

@@ -19,10 +19,14 @@ PURE = (
     "edge_agent.assess",
     "edge_agent.model",
     "edge_agent.gate_control.validate",
+    "edge_agent.gate_control.replay",
+    "edge_agent.gate_control.update.next_step",
+    "edge_agent.gate_control.wire",
     "edge_agent.gate_control.decide",
     "edge_agent.gate_control.model",
     "shared.contracts",
     "shared.errors",
+    "shared.chart",
 )
 # Besides each other, pure modules may import these alone: data types and arithmetic, nothing that reads, waits or guesses.
 PURE_MAY_IMPORT = frozenset(

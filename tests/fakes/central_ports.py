@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from central.model import GatePlanRecord, PlanDelivery
-from shared.errors import Retryable
+from shared.contracts.command import CommandReply
+from shared.errors import MunbonError, Retryable
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,15 @@ class FakeCourier:
 
     outcome: ScriptedOutcome = field(default_factory=lambda: ScriptedOutcome(PlanDelivery.ACCEPTED))
     delivered: list[GatePlanRecord] = field(default_factory=list)
+    reply: CommandReply | MunbonError = field(default_factory=lambda: Retryable("pi-1 is offline"))
+    carried: list[tuple[str, Mapping[str, Any], str]] = field(default_factory=list)
 
     async def deliver(self, plan: GatePlanRecord, timeout_s: float) -> ScriptedOutcome:
         self.delivered.append(plan)
         return self.outcome
+
+    async def run_command(self, node: str, envelope: Mapping[str, Any], *, actor: str, timeout_s: float) -> CommandReply:
+        self.carried.append((node, envelope, actor))
+        if isinstance(self.reply, MunbonError):
+            raise self.reply
+        return self.reply

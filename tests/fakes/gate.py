@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from edge_agent.gate_control.decide.site import decide, record_outcomes
-from edge_agent.gate_control.model.site import SiteSettings
-from edge_agent.gate_control.model.values import GateReadings, MoveTo, Now, PointHistory, Sample, SiteState, WriteOutcome
-from edge_agent.gate_control.simulation.canal import IntegratorDelayCanal
-from edge_agent.gate_control.simulation.example import example_canal, gate_toml
-from edge_agent.gate_control.simulation.plant import Position
-from edge_agent.gate_control.validate import validate_samples
-from shared.contracts.envelope import Role
+from edge_agent.gate_control.decide.alarms import Phase
+from edge_agent.gate_control.decide.instructions import Instruction, Outcome
+from edge_agent.gate_control.decide.modes import Commissioning, Control, GateModes, Place, Role
+from edge_agent.gate_control.decide.restart import restore, saved_state
+from edge_agent.gate_control.decide.state import Decision, SiteState
+from edge_agent.gate_control.model.configuration import SiteConfiguration
+from edge_agent.gate_control.model.values import Command, ControllerState, GateState, MoveTo, Now, Reading, Sample, StopMotion, WriteOutcome
+from edge_agent.gate_control.replay.step import Given, Memory, after_writing, scan
+from edge_agent.gate_control.simulation.example import example_canal, example_site, site_yaml
+from edge_agent.gate_control.simulation.integrator_delay import Canal
+from edge_agent.gate_control.simulation.plant import PlantCommand, Position, Stop
+from shared.contracts import envelope
+from shared.contracts.gate_command import GateAction
 from shared.contracts.gate_plan import GateDirective, GateLimits, GatePlan, Objective, ScheduleEntry, UpstreamLevelObjective
 from shared.signing.dsse import make_trust_root, sign_document
 from shared.signing.keys import Signer, signer_from_seed
@@ -27,12 +31,8 @@ OWNER = signer_from_seed(b"o" * 32, name="owner")
 STRANGER = signer_from_seed(b"s" * 32, name="stranger")
 
 
-def site_settings(*, gates: Sequence[str] = ("g1",), **options: Any) -> SiteSettings:
-    return SiteSettings.model_validate(tomllib.loads(site_toml(gates=gates, **options)))
-
-
-def site_toml(**options: Any) -> str:
-    return gate_toml(**{"site": "north", "state_dir": "state", "run_dir": "run", "port": 502, **options})
+def site_text(**options: Any) -> str:
+    return site_yaml(**{"site": "north", "state_dir": "state", "run_dir": "run", "port": 502, **options})
 
 
 def make_plan(
@@ -56,13 +56,15 @@ def signed(plan: GatePlan, signer: Signer = OWNER) -> bytes:
 
 
 def write_trust_root(path: Path) -> None:
-    path.write_text(json.dumps(make_trust_root({Role.GATE_PLAN: [OWNER.public]}).to_json()))
+    path.write_text(json.dumps(make_trust_root({envelope.Role.GATE_PLAN: [OWNER.public]}).to_json()))
 
 
 def now_at(time_s: float, *, trusted: bool = True) -> Now:
     return Now(time_s, START + timedelta(seconds=time_s), trusted)
 
 
+RUNNING = GateModes(control=Control.AUTO, commissioning=Commissioning.COMMISSIONED)
+"""Armed, and given to its controller."""
 Distort = Callable[[Sample], Sample]
 
 
@@ -70,60 +72,105 @@ Distort = Callable[[Sample], Sample]
 class CanalBench:
     """Scans of one second of the canal's time."""
 
-    settings: SiteSettings
-    canal: IntegratorDelayCanal
+    site: SiteConfiguration
+    canal: Canal
     plan: GatePlan | None = None
     distort: Distort = lambda sample: sample
-    state: SiteState = field(default_factory=SiteState)
-    histories: dict[str, PointHistory] = field(default_factory=dict)
-    readings: dict[str, GateReadings] = field(default_factory=dict)
-    commands: list[tuple[float, MoveTo]] = field(default_factory=list)
+    more: Callable[[], Sequence[Sample]] = tuple
+    """Samples that the canal does not have."""
+    memory: Memory = field(default_factory=Memory)
+    readings: dict[str, Reading] = field(default_factory=dict)
+    commands: list[tuple[float, Command]] = field(default_factory=list)
+    alarms: list[tuple[float, str, str]] = field(default_factory=list)
+    """Time, key and event."""
     levels_m: list[float] = field(default_factory=list)
+    decision: Decision | None = None
     time_s: float = 0.0
     trusted: bool = True
+    refuses: str = ""
+    """What the devices say to every command."""
 
     def run(self, duration_s: float) -> None:
         for _ in range(round(duration_s)):
             self.scan()
 
-    def scan(self) -> None:
+    def run_until(self, alarm: str, within_s: float) -> float:
+        """Until an alarm is raised; gives the time since the call."""
+        began_s = self.time_s
+        while not self.has_alarm(alarm):
+            assert self.time_s - began_s < within_s, (
+                f"{alarm} was not raised within {within_s} s; there is {sorted(self.memory.state.alarms)}"
+            )
+            self.scan()
+        return self.time_s - began_s
+
+    def scan(self, *asked: Instruction) -> tuple[Outcome, ...]:
         self.time_s += 1.0
         self.canal.advance(self.time_s)
         now = now_at(self.time_s, trusted=self.trusted)
-        self.histories, self.readings = validate_samples(self.settings, self.histories, self._samples(), now)
-        decision = decide(self.state, self.readings, self.plan, self.settings, now)
-        for command in decision.commands:
-            self.canal.write(command.gate, Position(command.opening_pct))
-            self.commands.append((self.time_s, command))
-        outcomes = [WriteOutcome(command.gate, command.opening_pct) for command in decision.commands]
-        self.state = record_outcomes(decision.state, outcomes, now)
-        self.levels_m.append(self.canal.levels_m[0])
+        scanned = scan(self.site, self.memory, Given(now, self.samples(), self.plan, asked))
+        self.decision, self.readings = scanned.decision, dict(scanned.readings)
+        outcomes = [self._write(command) for command in scanned.decision.commands]
+        self.memory = after_writing(scanned.memory, outcomes, now)
+        self.alarms += [(self.time_s, change.key, change.event.value) for change in scanned.decision.alarm_changes]
+        self.levels_m.append(self.canal.levels_m["p1"])
+        return scanned.answers
 
-    def restart(self) -> None:
-        """The process dies: all it knew is gone, the water and the gate stay."""
-        self.state, self.histories = SiteState(), {}
+    def ask(self, action: GateAction, *, place: Place = Place.CONSOLE) -> Outcome:
+        """A person asks; the scan carries it out."""
+        [outcome] = self.scan(Instruction(f"i{self.time_s}", action, "ana", Role.MAINTAINER, place))
+        return outcome
 
-    def gate(self, gate_id: str = "g1") -> Any:
-        return self.state.gates[gate_id]
+    def kill(self, *, reboot: bool = False, lose_state: bool = False) -> None:
+        """The process dies and starts again; the water and the gate stay."""
+        saved = None if lose_state else saved_state(self.memory.state, "boot", now_at(self.time_s, trusted=self.trusted))
+        boot_id = "another boot" if reboot else "boot"
+        gates = [gate.id for gate in self.site.gates()]
+        self.memory = Memory(restore(saved, gates, boot_id, now_at(self.time_s, trusted=self.trusted)))
 
-    def _samples(self) -> list[Sample]:
-        found = {sample.point: sample.value for sample in self.canal.samples()}
-        samples: list[Sample] = []
-        for gate, actuator in self.canal.actuators.items():
-            status = actuator.moving << 0 | (not actuator.is_local) << 5
-            values = {
-                "upstream_level": found[f"{gate}.upstream_level"],
-                "position": round(actuator.position_pct, 1),
-                "status": float(status),
-            }
-            samples += [self.distort(Sample(f"{gate}.{name}", value, self.time_s)) for name, value in values.items()]
-        return samples
+    def gate(self, gate_id: str = "g1") -> GateState:
+        return self.memory.state.gates[gate_id]
+
+    def modes(self, gate_id: str = "g1") -> GateModes:
+        return self.memory.state.modes[gate_id]
+
+    def controller(self, structure: str = "g1") -> ControllerState:
+        return self.memory.state.controllers[structure]
+
+    def position_pct(self, gate_id: str = "g1") -> float:
+        return self.canal.actuators[gate_id].position_pct
+
+    def has_alarm(self, key: str) -> bool:
+        alarm = self.memory.state.alarms.get(key)
+        return alarm is not None and alarm.is_on and alarm.phase in (Phase.UNACKNOWLEDGED, Phase.ACKNOWLEDGED)
+
+    def moves(self, gate_id: str = "g1") -> list[tuple[float, float]]:
+        """Time and opening of each move that was commanded."""
+        return [(at_s, one.opening_pct) for at_s, one in self.commands if isinstance(one, MoveTo) and one.gate == gate_id]
+
+    def samples(self) -> list[Sample]:
+        return [*(self.distort(Sample(one.point, one.value, one.sampled_at_s)) for one in self.canal.samples()), *self.more()]
+
+    def _write(self, command: Command) -> WriteOutcome:
+        self.commands.append((self.time_s, command))
+        if not self.refuses:
+            wanted: PlantCommand = Position(command.opening_pct) if isinstance(command, MoveTo) else Stop()
+            assert isinstance(command, MoveTo | StopMotion)
+            self.canal.write(command.gate, wanted)
+        return WriteOutcome(command.gate, command, self.refuses)
 
 
 def make_bench(
-    plan: GatePlan | None = None, *, gates: Sequence[str] = ("g1",), distort: Distort = lambda sample: sample, **options: Any
+    plan: GatePlan | None = None,
+    *,
+    gates: Sequence[str] = ("g1",),
+    distort: Distort = lambda sample: sample,
+    modes: GateModes = RUNNING,
+    **options: Any,
 ) -> CanalBench:
-    return CanalBench(site_settings(gates=gates, **options), example_canal(gates), plan, distort)
+    site = example_site(gates, **options)
+    memory = Memory(SiteState(modes=dict.fromkeys(gates, modes)))
+    return CanalBench(site, example_canal(gates), plan, distort, memory=memory)
 
 
 def with_value(sample: Sample, point: str, value: float | None) -> Sample:

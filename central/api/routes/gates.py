@@ -1,4 +1,4 @@
-"""Gates and their plans. Central carries plans, it cannot make one."""
+"""Gates, their plans and commands. Central carries plans and commands, it cannot make one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from central.api import answers, queries, views
+from central.api import answers, gate_commands, queries, views
 from central.api.dependencies import Actor, Deps
 from central.api.gate_plans import deliver_plan, record_plan
 from central.store import gates
-from shared.contracts.api import GatePlanSet, GatePlanView, GateSampleView, GateView
+from shared.contracts.api import GateAlarmView, GateCommandSend, GatePlanSet, GatePlanView, GateSampleView, GateView
 from shared.contracts.base import GateId, SiteName, UtcTime
+from shared.contracts.gate_command import CommandView
 
 router = APIRouter(prefix="/gates", tags=["gates"])
 
@@ -36,6 +37,18 @@ async def set_plan(site: SiteName, body: GatePlanSet, deps: Deps, actor: Actor) 
 async def show_plan(site: SiteName, deps: Deps) -> Response:
     """The newest plan that central carries for the site, and what became of it."""
     return answers.view(await deps.database.read(lambda tx: queries.read_plan(tx, site)))
+
+
+@router.post("/{site}/commands", response_model=CommandView)
+async def run_command(site: SiteName, body: GateCommandSend, deps: Deps, actor: Actor) -> Response:
+    """Carry a signed command to the site's gate process now, and give its answer: `accepted`, or the reason why not."""
+    return answers.view(await gate_commands.run_command(deps, site, body.envelope, actor=actor))
+
+
+@router.get("/{site}/alarms", response_model=list[GateAlarmView])
+async def list_alarms(site: SiteName, deps: Deps) -> Response:
+    """The alarm table of a site as it was reported last, the most urgent first."""
+    return answers.views(await deps.database.read(lambda tx: queries.read_alarms(tx, site)))
 
 
 @router.get("/{site}/samples", response_model=list[GateSampleView])

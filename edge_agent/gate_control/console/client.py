@@ -1,4 +1,4 @@
-"""Asking the gate over its socket, as `munbon-gate status` and `plan show` do. Blocking, one request a call."""
+"""Asking the gate over its socket, as the commands of `munbon-gate` do. Blocking, one request a call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,22 @@ from typing import Any
 from shared.contracts.codec import decode
 from shared.contracts.gate_socket import GateOperation, GateReply, GateRequest
 from shared.contracts.limits import MAX_SOCKET_LINE_BYTES
-from shared.errors import Permanent, Retryable
+from shared.errors import ContractError, Permanent, Retryable
+
+EXIT_REFUSED = 3
+EXIT_NOT_ALLOWED = 6
+_NOT_ALLOWED = frozenset({"NotAllowed", "Forbidden"})
+_AGAIN = frozenset({"Busy", "Unavailable"})
+
+
+class GateSaidNo(Permanent):
+    """The gate refused. `code` is its word for it, `data` what it added."""
+
+    def __init__(self, reply: GateReply) -> None:
+        super().__init__(reply.reason or "refused", subject=f"gate refused ({reply.code})")
+        self.code = reply.code
+        self.data = reply.data
+        self.exit_code = EXIT_NOT_ALLOWED if reply.code in _NOT_ALLOWED else EXIT_REFUSED
 
 
 def ask(path: Path, operation: GateOperation, params: dict[str, Any] | None = None, *, timeout_s: float = 5.0) -> dict[str, Any]:
@@ -18,21 +33,51 @@ def ask(path: Path, operation: GateOperation, params: dict[str, Any] | None = No
 
     Raises:
         Retryable: the gate does not listen or does not answer in time.
-        Permanent: it refused; the message is its reason.
+        GateSaidNo: it refused; the message is its reason.
     """
-    request = GateRequest(id=uuid.uuid4().hex, operation=operation, params=params or {})
+    return _ask(path, GateRequest(id=uuid.uuid4().hex, operation=operation, params=params or {}), timeout_s)
+
+
+def act(path: Path, params: dict[str, Any], *, timeout_s: float = 15.0) -> dict[str, Any]:
+    """Have something done. Where the answer is lost it is asked for once more under the same id, which never acts twice.
+
+    Raises:
+        Retryable: the gate does not answer; whether it acted is not known where it was reached at all.
+        GateSaidNo: it refused.
+    """
+    request = GateRequest(id=uuid.uuid4().hex, operation=GateOperation.ACT, params=params)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(timeout_s)
+        return _ask(path, request, timeout_s)
+    except AnswerLost:
+        return _ask(path, request, timeout_s)
+
+
+class AnswerLost(Retryable):
+    """The gate was asked, and its answer did not come."""
+
+
+def _ask(path: Path, request: GateRequest, timeout_s: float) -> dict[str, Any]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_s)
+        try:
             connection.connect(str(path))
+        except OSError as error:
+            remedy = "is munbon-gate running? see its log; another socket: --socket"
+            raise Retryable(f"gate does not answer: {error}", subject=str(path), remedy=remedy) from error
+        try:
             connection.sendall(request.model_dump_json().encode() + b"\n")
             with connection.makefile("rb") as stream:
                 line = stream.readline(MAX_SOCKET_LINE_BYTES + 1)
-    except OSError as error:
-        raise Retryable(f"gate does not answer: {error}", subject=str(path), remedy="is munbon-gate running? see its log") from error
+        except OSError as error:
+            raise AnswerLost(f"gate gave no answer: {error}", subject=str(path), remedy="look at munbon-gate status") from error
     if not line:
-        raise Retryable("gate closed the connection without an answer", subject=str(path))
-    reply = decode(line, GateReply)
-    if not reply.ok:
-        raise Permanent(f"{reply.code}: {reply.reason}", subject="gate")
-    return reply.data
+        raise AnswerLost("gate closed the connection without an answer", subject=str(path), remedy="look at munbon-gate status")
+    try:
+        reply = decode(line, GateReply)
+    except ContractError as error:
+        raise Retryable(f"what listens there is no gate: {error}", subject=str(path)) from error
+    if reply.ok:
+        return reply.data
+    if reply.code in _AGAIN:
+        raise Retryable(f"{reply.code}: {reply.reason}", subject="gate", remedy="try again in some seconds")
+    raise GateSaidNo(reply)

@@ -12,17 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from edge_agent.gate_control.console.trust_file import read_trust_root
 from edge_agent.gate_control.decide.plan import check_plan
-from edge_agent.gate_control.model.site import SiteSettings
+from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.values import Now
 from shared.contracts.base import format_utc
 from shared.contracts.codec import decode, parse_json_object
-from shared.contracts.envelope import Role, TrustRoot
+from shared.contracts.envelope import Role
 from shared.contracts.gate_plan import GatePlan
-from shared.contracts.gate_socket import JournalKind, PlanView
+from shared.contracts.gate_socket import GateRequest, JournalKind, PlanView
 from shared.contracts.limits import MAX_ENVELOPE_BYTES
-from shared.durable_file import read_optional, write_atomic
-from shared.errors import ContractError, Malformed, MunbonError, OutOfOrder, Permanent
+from shared.durable_file import read_optional, sync_folder, write_atomic
+from shared.errors import ContractError, Malformed, MunbonError, OutOfOrder, Retryable
 from shared.signing.dsse import verify_document
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class PlanBook:
     """
 
     def __init__(
-        self, site: SiteSettings, folder: Path, *, on_disk: OnDisk, saving: OnDisk, now: Callable[[], Now], record: Record
+        self, site: SiteConfiguration, folder: Path, *, on_disk: OnDisk, saving: OnDisk, now: Callable[[], Now], record: Record
     ) -> None:
         """`folder` is where relative paths of the settings start; `saving` runs what may hang on a slow disk, apart from reading."""
         self._site = site
@@ -70,6 +71,8 @@ class PlanBook:
         self._state_path = folder / site.state_dir / PLAN_FILE
         self._remote: AcceptedPlan | None = None
         self._local: GatePlan | None = None
+        self._local_changes = 0
+        """Made over the socket: what was read from the disk before one of them is old."""
         self._floor = (0, "")
         """Highest generation ever accepted here, and the digest of that plan."""
         self._is_saved = True
@@ -86,14 +89,61 @@ class PlanBook:
 
     def view(self) -> PlanView:
         """The remote plan; `standby` while a local one outranks it."""
+        local = self._local.to_json() if self._local is not None else None
         if self._remote is None:
-            return PlanView()
+            return PlanView(local=local)
         return PlanView(
             state="standby" if self._local is not None else "in_force",
             generation=self._remote.plan.generation,
             plan=self._remote.plan.to_json(),
             accepted_at=self._remote.accepted_at,
+            local=local,
         )
+
+    async def set_local(self, content: bytes, author: str) -> PlanView:
+        """Put a plan made at the site in force; it outranks the remote one until a person releases it, also over restarts.
+
+        Raises:
+            ContractError: no plan, or against the site's own limits; nothing changed.
+            Retryable: the disk does not take it in time: a local plan that a restart forgets would be none.
+        """
+        made = decode(content, GatePlan).model_copy(update={"author": author})
+        self._check(made)
+        text = json.dumps(made.to_json(), indent=2).encode() + b"\n"
+        await self._change_local(lambda: write_atomic(self._local_path, text, mode=0o640), "written")
+        self._local, self._local_changes = made, self._local_changes + 1
+        self.problems.pop("local_plan_invalid", None)
+        self._record(JournalKind.PLAN_ACCEPTED, {"generation": made.generation, "state": "local", "author": author})
+        return self.view()
+
+    async def release_local(self, author: str) -> str:
+        """Withdraw the local plan in the name of a person; says what is in force now.
+
+        Raises:
+            PlanRefused: there is none.
+            Retryable: the disk does not forget it in time.
+        """
+        if self._local is None and "local_plan_invalid" not in self.problems:
+            raise PlanRefused("there is no local plan to release", subject="local plan")
+        await self._change_local(self._remove_local, "removed")
+        self._local, self._local_changes = None, self._local_changes + 1
+        self.problems.pop("local_plan_invalid", None)
+        self._record(JournalKind.PLAN_ACCEPTED, {"state": "local plan withdrawn", "by": author})
+        return f"plan {self._remote.plan.generation} of central is in force" if self._remote is not None else "no plan is in force"
+
+    def _remove_local(self) -> None:
+        self._local_path.unlink(missing_ok=True)
+        sync_folder(self._local_path.parent)
+
+    async def _change_local(self, change: Callable[[], None], what: str) -> None:
+        path, remedy = str(self._local_path), "see that the gate's user may write there and that the disk works"
+        try:
+            async with asyncio.timeout(SAVE_WAIT_S):
+                await self._saving(change)
+        except TimeoutError as error:
+            raise Retryable(f"was not {what} within {SAVE_WAIT_S:g} s: the disk is slow", subject=path, remedy=remedy) from error
+        except OSError as error:
+            raise Retryable(f"cannot be {what}: {error.strerror}", subject=path, remedy=remedy) from error
 
     async def load(self) -> None:
         """Take up the saved plan, verified anew: keys and limits may have changed meanwhile. Never raises for its content."""
@@ -157,8 +207,11 @@ class PlanBook:
 
     async def refresh(self) -> None:
         """Look at the local plan file again, and save what is not saved yet."""
+        changes = self._local_changes
         try:
             local = await self._on_disk(self._read_local)
+            if changes != self._local_changes:
+                return
             self.problems.pop("local_plan_invalid", None)
         except (MunbonError, OSError) as error:
             # what a person at the site put there stays in force until it can be read again or is withdrawn
@@ -189,7 +242,7 @@ class PlanBook:
         return False
 
     def _verify(self, envelope: bytes) -> AcceptedPlan:
-        trust = self._read_trust()
+        trust = read_trust_root(self._trust_path)
         verified = verify_document(envelope, GatePlan, trust, Role.GATE_PLAN)
         self._check(verified.document)
         return AcceptedPlan(verified.document, verified.digest, envelope, self._now().wall)
@@ -198,17 +251,6 @@ class PlanBook:
         problems = check_plan(plan, self._site, self._now())
         if problems:
             raise PlanRefused("; ".join(problems), subject=f"GatePlan {plan.generation}", remedy="correct the plan and sign it again")
-
-    def _read_trust(self) -> TrustRoot:
-        try:
-            raw = read_optional(self._trust_path)
-        except OSError as error:
-            raise Permanent(f"trust root cannot be read: {error.strerror}", subject=str(self._trust_path)) from error
-        if raw is None:
-            raise Permanent(
-                "trust root is missing", subject=str(self._trust_path), remedy="install the one that the owner of this site made"
-            )
-        return decode(raw, TrustRoot)
 
     def _read_saved(self) -> AcceptedPlan | None:
         raw = read_optional(self._state_path)
@@ -240,14 +282,15 @@ class PlanBook:
         return plan
 
 
-def envelope_bytes(value: object) -> bytes:
-    """The envelope of a `plan.set`, given as JSON object or as its text.
+def envelope_bytes(request: GateRequest) -> bytes:
+    """The envelope in a request, given as JSON object or as its text.
 
     Raises:
         Malformed: it is neither.
     """
+    value = request.params.get("envelope")
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, dict):
         return json.dumps(value).encode()
-    raise Malformed("params.envelope is missing", subject="plan.set", remedy="give the DSSE envelope of a GatePlan")
+    raise Malformed("params.envelope is missing", subject=request.operation.value, remedy="give a signed DSSE envelope")

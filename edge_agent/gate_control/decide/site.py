@@ -1,63 +1,328 @@
-"""All gates of a site. Pure."""
+"""All gates of a site in one scan. Pure.
+
+First every gate is looked at, then orders and structures (downstream first) say what they want, then each gate is judged by
+the order of authority, then alarms. What is wrong with one gate moves no other; no plan, no readings, or doubt: no command.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from edge_agent.gate_control.decide.gate import decide_gate
-from edge_agent.gate_control.decide.interlocks import judge_interlocks
-from edge_agent.gate_control.model.site import SiteSettings
-from edge_agent.gate_control.model.values import Decision, GateReadings, GateState, MoveTo, Now, SiteState, WriteOutcome
-from shared.contracts.gate_plan import GatePlan
+from edge_agent.gate_control.decide.alarms import Raised, rules_of, update_alarms
+from edge_agent.gate_control.decide.asked import Neighbour, Request, Steered, StructureScan, believed
+from edge_agent.gate_control.decide.authority import CONSISTENT_SCANS, Ruling
+from edge_agent.gate_control.decide.conditions import (
+    Conditions,
+    gate_conditions,
+    order_conditions,
+    pool_conditions,
+    site_conditions,
+    steering_conditions,
+)
+from edge_agent.gate_control.decide.drawdown import DrawdownVerdict, LevelHistory, judge_drawdown, lowering_direction, record_level
+from edge_agent.gate_control.decide.feedforward import Ordered
+from edge_agent.gate_control.decide.gate import GateFacts, decide_gate, look_at
+from edge_agent.gate_control.decide.limits import level_limits, travel_limits
+from edge_agent.gate_control.decide.modes import GateModes
+from edge_agent.gate_control.decide.objective import describe, objective_at
+from edge_agent.gate_control.decide.order_outlook import busy_for_s
+from edge_agent.gate_control.decide.orders import OrderNote, order_flow
+from edge_agent.gate_control.decide.remote import is_remote
+from edge_agent.gate_control.decide.sharing import Bay, Water, present_flow_m3s
+from edge_agent.gate_control.decide.starts import StartHistory, withdraw_start
+from edge_agent.gate_control.decide.state import Decision, SiteState
+from edge_agent.gate_control.decide.status import actuator_status
+from edge_agent.gate_control.decide.structure import steer
+from edge_agent.gate_control.decide.topology import StructurePlace, Topology, topology
+from edge_agent.gate_control.model.configuration import SiteConfiguration
+from edge_agent.gate_control.model.gates import Gate
+from edge_agent.gate_control.model.pools import Pool
+from edge_agent.gate_control.model.values import ControllerState, GateState, InterlockState, Now, Quality, Reading, WriteOutcome
+from shared.contracts.gate_plan import FlowObjective, GateDirective, GatePlan, Objective, PositionObjective
+
+Readings = Mapping[str, Reading]
+FALLBACK = "/fallback"
 
 
-def decide(state: SiteState, readings: Mapping[str, GateReadings], plan: GatePlan | None, limits: SiteSettings, now: Now) -> Decision:
-    """One scan of the site.
+@dataclass(frozen=True)
+class _Scan:
+    """What does not change while a site is decided."""
 
-    Rule: each gate for itself, so that what is wrong with one moves no other. No plan, no readings, or doubt: no command.
-    """
-    gates: dict[str, GateState] = {}
-    commands: list[MoveTo] = []
-    for settings in limits.gates:
-        own = readings.get(settings.id)
-        held = state.gates.get(settings.id, GateState())
-        if own is None:
-            gates[settings.id] = held
-            continue
-        directive = plan.gates.get(settings.id) if plan is not None else None
-        gates[settings.id], command = decide_gate(settings, limits.control_period_s, held, own, directive, now)
-        if command is not None:
-            commands.append(command)
-    return Decision(SiteState(gates), tuple(commands), {name: gate.reasons for name, gate in gates.items()})
+    site: SiteConfiguration
+    topology: Topology
+    state: SiteState
+    readings: Readings
+    plan: GatePlan | None
+    now: Now
+    facts: Mapping[str, GateFacts]
+    ordered: Ordered
+    flows_m3s: Mapping[str, float | None]
+    verdicts: Mapping[str, DrawdownVerdict]
+
+    def directive(self, structure: str) -> GateDirective | None:
+        """The plan's part for a structure."""
+        return self.plan.gates.get(structure) if self.plan is not None else None
+
+
+def decide(
+    state: SiteState,
+    readings: Readings,
+    plan: GatePlan | None,
+    site: SiteConfiguration,
+    now: Now,
+    conditions: Mapping[str, Raised] | None = None,
+) -> Decision:
+    """One scan of the site. `conditions`: what is amiss outside of control (disk, socket, plans), by alarm key."""
+    scan, order_notes = _look(state, readings, plan, site, now)
+    steered = {place.structure.id: _steer(scan, place) for place in scan.topology.structures}
+    rulings: dict[str, Ruling] = {}
+    modes: dict[str, GateModes] = {}
+    for place in scan.topology.structures:
+        for gate in place.structure.gates:
+            rulings[gate.id], modes[gate.id] = _rule(scan, place, gate.id, steered[place.structure.id])
+    raised, notes = order_conditions(order_notes)
+    raised |= _conditions(scan, steered, rulings) | dict(conditions or {})
+    alarms, changes = update_alarms(rules_of(site.alarms), state.alarms, raised, now)
+    gates = {name: _with_target(scan, name, ruling) for name, ruling in rulings.items()}
+    new = SiteState(
+        gates=gates,
+        modes=modes,
+        starts={name: ruling.starts for name, ruling in rulings.items()},
+        controllers=_controllers(steered),
+        flows_m3s=scan.flows_m3s,
+        levels=scan.state.levels,
+        orders=scan.ordered.state,
+        alarms=alarms,
+    )
+    commands = tuple(ruling.command for ruling in rulings.values() if ruling.command is not None)
+    return Decision(new, commands, {name: gate.reasons for name, gate in gates.items()}, changes, notes)
+
+
+def _look(
+    state: SiteState, readings: Readings, plan: GatePlan | None, site: SiteConfiguration, now: Now
+) -> tuple[_Scan, tuple[OrderNote, ...]]:
+    known = topology(site)
+    facts = {
+        gate.id: look_at(
+            gate,
+            known.points.get(gate.actuator.position),
+            state.gates.get(gate.id, GateState()),
+            state.modes.get(gate.id, GateModes()),
+            state.starts.get(gate.id, StartHistory()),
+            readings,
+            now,
+        )
+        for gate in site.gates()
+    }
+    flows = {place.structure.id: _flow_m3s(place, facts, readings) for place in known.structures}
+    orders = plan.orders if plan is not None else ()
+    measured = {place.structure.id: _measured(place, readings, flows[place.structure.id]) for place in known.structures}
+    orders_state, demands, notes = order_flow(orders, state.orders, now, measured)
+    levels = {pool.id: _history(pool, state.levels.get(pool.id, LevelHistory()), readings, now) for pool in site.pools}
+    verdicts = {pool.id: judge_drawdown(pool.drawdown, levels[pool.id], _level_m(pool, readings), now.monotonic_s) for pool in site.pools}
+    ordered = Ordered(site, orders, orders_state, demands, now)
+    scan = _Scan(site, known, replace(state, levels=levels), readings, plan, now, facts, ordered, flows, verdicts)
+    return scan, notes
+
+
+def _water(place: StructurePlace, readings: Readings) -> Water | None:
+    """Levels beside a structure: the nearest sensors of each side, the last believed value where they are bad now."""
+    upstream = readings.get(f"{place.above.id}/tail") if place.above is not None else None
+    if upstream is None or upstream.value is None:
+        return None
+    downstream_m: float | None = None
+    for pool in place.below:
+        near = readings.get(f"{pool.id}/head") or readings.get(f"{pool.id}/tail")
+        if near is not None and near.value is not None:
+            downstream_m = near.value
+            break
+    return Water(upstream.value, downstream_m)
+
+
+def _openings(place: StructurePlace, facts: Mapping[str, GateFacts]) -> dict[str, float] | None:
+    """Where each gate stands; None while one was never seen."""
+    openings: dict[str, float] = {}
+    for gate in place.structure.gates:
+        position, seen_pct = facts[gate.id].position.value, facts[gate.id].state.position_pct
+        where = position if position is not None else seen_pct
+        if where is None:
+            return None
+        openings[gate.id] = where
+    return openings
+
+
+def _flow_m3s(place: StructurePlace, facts: Mapping[str, GateFacts], readings: Readings) -> float | None:
+    """Actual flow of a structure by the gate law; neighbours are fed this, never what was commanded."""
+    water, openings = _water(place, readings), _openings(place, facts)
+    if water is None or openings is None:
+        return None
+    bays = [Bay(gate, openings[gate.id], travel_limits(gate, None), 0.0, False) for gate in place.structure.gates]
+    return present_flow_m3s(bays, water)
+
+
+def _measured(place: StructurePlace, readings: Readings, computed_m3s: float | None) -> Reading | None:
+    """Measured flow of a structure: of its flow points the first good one; without any, the computed one."""
+    found = [readings[point] for point in place.structure.flow_loop.flow_points if point in readings]
+    good = next((reading for reading in found if reading.quality is Quality.GOOD), None)
+    if good is not None or found:
+        return good or found[0]
+    if computed_m3s is None:
+        return None
+    return Reading(computed_m3s, 0.0, Quality.DEGRADED, "computed", ("by the gate law",), True)
+
+
+def _level_m(pool: Pool, readings: Readings) -> float | None:
+    return believed(readings.get(f"{pool.id}/tail")) if pool.tail_levels else believed(readings.get(f"{pool.id}/head"))
+
+
+def _history(pool: Pool, history: LevelHistory, readings: Readings, now: Now) -> LevelHistory:
+    """Only of pools that have a drawdown limit; no other needs one."""
+    level_m = _level_m(pool, readings)
+    if level_m is None or (pool.drawdown.per_hour_m is None and pool.drawdown.per_day_m is None):
+        return history
+    return record_level(history, level_m, now.monotonic_s)
+
+
+def _steer(scan: _Scan, place: StructurePlace) -> Steered:
+    structure = place.structure
+    water, openings = _water(place, scan.readings), _openings(place, scan.facts)
+    directive = scan.directive(structure.id)
+    bays = tuple(_bay(scan, gate, openings, directive, water) for gate in structure.gates) if openings is not None else ()
+    objective = _objective(scan, place)
+    points = [point for pool in (place.above, *place.below) if pool is not None for point in (*pool.head_levels, *pool.tail_levels)]
+    remote = {point for point in points if is_remote(scan.topology.points, [point])}
+    remote |= {
+        loop.place
+        for loop in place.loops.values()
+        if is_remote(scan.topology.points, loop.pool.head_levels if loop.end == "head" else loop.pool.tail_levels)
+    }
+    measured = next((scan.readings[point] for point in structure.flow_loop.flow_points if point in scan.readings), None)
+    asked = StructureScan(
+        place=place,
+        objective=objective,
+        bays=bays,
+        water=water,
+        levels=scan.readings,
+        measured=measured,
+        neighbour=_neighbour(scan, place, objective),
+        ordered=scan.ordered,
+        remote_levels=frozenset(remote),
+        now=scan.now,
+    )
+    held = scan.state.controllers.get(structure.id, ControllerState())
+    fallback = scan.state.controllers.get(structure.id + FALLBACK, ControllerState())
+    steered = steer(asked, held, fallback)
+    if any(scan.facts[gate.id].state.consistent_scans < CONSISTENT_SCANS for gate in structure.gates):
+        # looking on after a start is no reason to forget: a loop that is young enough then goes on where it was
+        return replace(steered, state=held, fallback=fallback)
+    return steered
+
+
+def _bay(scan: _Scan, gate: Gate, openings: Mapping[str, float], directive: GateDirective | None, water: Water | None) -> Bay:
+    facts = scan.facts[gate.id]
+    limits = travel_limits(gate, directive, water.upstream_m if water else None, water.downstream_m if water else None)
+    # the rate binds what is ordered, not what may be wanted
+    return Bay(gate, openings[gate.id], limits, gate.limits.max_step_pct, facts.is_controllable)
+
+
+def _objective(scan: _Scan, place: StructurePlace) -> Objective | None:
+    """A turnout with a running order delivers it; else its directive; a turnout with orders and no directive stands at flow 0."""
+    structure, directive = place.structure.id, scan.directive(place.structure.id)
+    demand = scan.ordered.demands.get(structure)
+    if demand is None or (directive is not None and not (demand.is_running or demand.is_safe_default)):
+        return objective_at(directive, scan.now)
+    safe_pct = place.structure.gates[0].fail_safe_pct
+    if demand.is_safe_default and place.structure.gates[0].fail_safe == "position" and safe_pct is not None:
+        return PositionObjective(opening_pct=safe_pct)
+    return FlowObjective(flow_m3s=demand.flow_m3s)
+
+
+def _neighbour(scan: _Scan, place: StructurePlace, objective: Objective | None) -> Neighbour:
+    """Actual flow of the decoupler's structure, without what orders made of it: that part goes its own way."""
+    loop = place.loops.get(objective.kind) if objective is not None else None
+    if loop is None:
+        return Neighbour()
+    name, point = loop.loop.decoupler_structure, loop.loop.decoupler_flow_point
+    if point is not None:
+        return Neighbour(believed(scan.readings.get(point)), is_remote(scan.topology.points, [point]))
+    flow_m3s = scan.flows_m3s.get(name) if name is not None else None
+    if name is None or flow_m3s is None:
+        return Neighbour()
+    return Neighbour(flow_m3s - (scan.state.controllers.get(name, ControllerState()).ordered_flow_m3s or 0.0))
+
+
+def _rule(scan: _Scan, place: StructurePlace, gate_id: str, steered: Steered) -> tuple[Ruling, GateModes]:
+    facts = scan.facts[gate_id]
+    water, directive = _water(place, scan.readings), scan.directive(place.structure.id)
+    limits = travel_limits(facts.gate, directive, water.upstream_m if water else None, water.downstream_m if water else None)
+    request = steered.requests.get(gate_id, Request(None, "no plan for this gate", "HOLD"))
+    return decide_gate(facts, request, limits, _drawdown(scan, place), scan.now)
+
+
+def _drawdown(scan: _Scan, place: StructurePlace) -> list[tuple[int, str]]:
+    """Directions that would let a limited pool fall on: opening at its end, closing at its head."""
+    found: list[tuple[int, str]] = []
+    if place.above is not None and scan.verdicts[place.above.id].is_limited:
+        found.append((lowering_direction("outlet"), f"{place.above.id} {scan.verdicts[place.above.id].reason}"))
+    limited = [pool.id for pool in place.below if scan.verdicts[pool.id].is_limited]
+    found += [(lowering_direction("inlet"), f"{pool} {scan.verdicts[pool].reason}") for pool in limited]
+    return found
+
+
+def _conditions(scan: _Scan, steered: Mapping[str, Steered], rulings: Mapping[str, Ruling]) -> Conditions:
+    raised = site_conditions(scan.site, scan.topology.subjects, scan.readings, scan.now)
+    for name, facts in scan.facts.items():
+        raised |= gate_conditions(facts, scan.readings, is_budget_spent=rulings[name].is_budget_spent)
+    for place in scan.topology.structures:
+        raised |= steering_conditions([gate.id for gate in place.structure.gates], steered[place.structure.id].alarms)
+    for pool in scan.site.pools:
+        directive = scan.directive(pool.outlet) if pool.outlet is not None else None
+        raised |= pool_conditions(pool, level_limits(pool, directive), scan.readings, scan.verdicts[pool.id], scan.state.alarms)
+    return raised
+
+
+def _controllers(steered: Mapping[str, Steered]) -> dict[str, ControllerState]:
+    found = {name: one.state for name, one in steered.items()}
+    return found | {name + FALLBACK: one.fallback for name, one in steered.items() if one.fallback != ControllerState()}
+
+
+def _with_target(scan: _Scan, gate_id: str, ruling: Ruling) -> GateState:
+    structure = scan.site.structure_of(gate_id)
+    place = next(place for place in scan.topology.structures if structure is not None and place.structure.id == structure.id)
+    return replace(ruling.state, target=describe(_objective(scan, place)))
 
 
 def record_outcomes(state: SiteState, outcomes: Sequence[WriteOutcome], now: Now) -> SiteState:
     """State after the commands were written. A command that no device took is no move: it is ordered anew after a rest."""
-    gates = dict(state.gates)
+    gates, starts = dict(state.gates), dict(state.starts)
     for outcome in outcomes:
         gate = gates.get(outcome.gate)
         if gate is None:
             continue
         if outcome.error:
-            gates[outcome.gate] = replace(gate, motion=None, settled_at_s=now.monotonic_s, write_error=outcome.error)
+            gates[outcome.gate] = replace(gate, motion=None, write_error=outcome.error)
+            starts[outcome.gate] = withdraw_start(starts.get(outcome.gate, StartHistory()), now.monotonic_s)
         else:
             gates[outcome.gate] = replace(gate, write_error="")
-    return SiteState(gates)
+    return replace(state, gates=gates, starts=starts)
 
 
-def hold_reasons(state: SiteState, readings: Mapping[str, GateReadings], limits: SiteSettings) -> tuple[tuple[str, ...], bool]:
+def hold_reasons(state: SiteState, readings: Readings, site: SiteConfiguration, plan: GatePlan | None) -> tuple[tuple[str, ...], bool]:
     """Why no update should start now, and whether there is a flood alarm."""
     reasons: list[str] = []
     flood = False
-    for settings in limits.gates:
-        gate, own = state.gates.get(settings.id, GateState()), readings.get(settings.id)
-        verdict = judge_interlocks(settings.interlocks, gate.interlocks, own.position.value or 0.0 if own is not None else 0.0)
-        if gate.motion is not None or (own is not None and own.moving):
-            reasons.append(f"gate {settings.id} is moving")
-        if verdict.is_flood:
+    for gate in site.gates():
+        held, modes = state.gates.get(gate.id, GateState()), state.modes.get(gate.id, GateModes())
+        if held.motion is not None or actuator_status(gate, readings).moving:
+            reasons.append(f"gate {gate.id} is moving")
+        tripped = [rule.name for rule in gate.interlocks if rule.flood and held.interlocks.get(rule.name, InterlockState()).tripped]
+        if tripped:
             flood = True
-            reasons.append(f"flood alarm at gate {settings.id}: {', '.join(verdict.names)}")
-        if gate.mode == "LOCAL":
-            reasons.append(f"gate {settings.id} is under manual control at the site")
+            reasons.append(f"flood alarm at gate {gate.id}: {', '.join(tripped)}")
+        if modes.motion is not None or held.mode in ("LOCAL", "MANUAL", "COMMISSIONING"):
+            reasons.append(f"gate {gate.id} is under manual control")
+    busy_s = busy_for_s(plan.orders if plan is not None else (), state.orders)
+    if busy_s is not None:
+        reasons.append(f"a delivery runs for {busy_s:.0f} s more")
     return tuple(reasons), flood

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.contracts.gate_socket import JournalPage, JournalRecord
@@ -18,9 +19,40 @@ CREATE TABLE IF NOT EXISTS journal (
     at TEXT NOT NULL,
     record TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS scans (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    began_at TEXT NOT NULL,
+    ended_at TEXT NOT NULL,
+    boot_id TEXT NOT NULL,
+    scans INTEGER NOT NULL,
+    code_digest TEXT NOT NULL,
+    site_digest TEXT NOT NULL,
+    content BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS scans_by_end ON scans (ended_at);
+CREATE TABLE IF NOT EXISTS sites (digest TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 """
+_OLDEST_TENTH = (
+    ("SELECT min(cursor), max(cursor) FROM journal", "DELETE FROM journal WHERE cursor <= ?"),
+    ("SELECT min(id), max(id) FROM scans", "DELETE FROM scans WHERE id <= ?"),
+)
 MAX_PAGE_BYTES = 768 * 1024
 """A page of records stays below the limit of one line on the socket."""
+
+
+@dataclass(frozen=True)
+class StoredBlock:
+    """Some minutes of scans. Times are RFC 3339 in UTC, by the wall clock of then."""
+
+    began_at: str
+    ended_at: str
+    boot_id: str
+    scans: int
+    code_digest: str
+    """Of the code that decided."""
+    site_digest: str
+    content: bytes
+    """As `packing.pack` made it."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -81,15 +113,51 @@ class JournalDatabase:
         first = self._connection.execute("SELECT min(cursor) FROM journal").fetchone()[0]
         return JournalPage(journal_id=self.journal_id, records=tuple(records), first=int(first or 0), last=self.last())
 
+    def append_block(self, block: StoredBlock, site: str) -> None:
+        """Write a block and the configuration that it belongs to, whole or not at all, durable on return."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.execute("INSERT OR IGNORE INTO sites VALUES (?, ?)", (block.site_digest, site))
+            values = (block.began_at, block.ended_at, block.boot_id, block.scans, block.code_digest, block.site_digest, block.content)
+            self._connection.execute(
+                "INSERT INTO scans (began_at, ended_at, boot_id, scans, code_digest, site_digest, content) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+            self._connection.execute("COMMIT")
+        except sqlite3.Error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def site(self, digest: str) -> str | None:
+        """The configuration of a digest."""
+        row = self._connection.execute("SELECT content FROM sites WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def block_ids(self, since: str, until: str) -> list[int]:
+        """Blocks with scans between two times (RFC 3339 in UTC), oldest first."""
+        rows = self._connection.execute("SELECT id FROM scans WHERE ended_at >= ? AND began_at <= ? ORDER BY id", (since, until))
+        return [int(row[0]) for row in rows]
+
+    def block(self, block_id: int) -> StoredBlock | None:
+        """One block; None when it was trimmed meanwhile."""
+        row = self._connection.execute(
+            "SELECT began_at, ended_at, boot_id, scans, code_digest, site_digest, content FROM scans WHERE id = ?", (block_id,)
+        ).fetchone()
+        return None if row is None else StoredBlock(*row)
+
     def trim(self, oldest_at: str, max_bytes: int) -> None:
         """Delete what is older than `oldest_at` (RFC 3339), and while the file is larger than `max_bytes` its oldest tenth."""
         self._connection.execute("DELETE FROM journal WHERE at < ?", (oldest_at,))
+        self._connection.execute("DELETE FROM scans WHERE ended_at < ?", (oldest_at,))
         page_size = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
         pages, free = (int(self._connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count"))
         if (pages - free) * page_size > max_bytes:
-            low, high = self._connection.execute("SELECT min(cursor), max(cursor) FROM journal").fetchone()
-            if low is not None:
-                self._connection.execute("DELETE FROM journal WHERE cursor <= ?", (low + (high - low) // 10,))
+            for select, delete in _OLDEST_TENTH:
+                low, high = self._connection.execute(select).fetchone()
+                if low is not None:
+                    self._connection.execute(delete, (low + (high - low) // 10,))
+        self._connection.execute("DELETE FROM sites WHERE digest NOT IN (SELECT DISTINCT site_digest FROM scans)")
         self._connection.execute("PRAGMA incremental_vacuum")
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from edge_agent.gate_control.journal.database import Connect, JournalDatabase, connect
+from edge_agent.gate_control.journal.database import Connect, JournalDatabase, StoredBlock, connect
 from shared.clock import Clock
 from shared.contracts.base import format_utc
 from shared.contracts.gate_socket import JournalKind, JournalPage, JournalRecord
@@ -20,6 +20,8 @@ from shared.errors import Retryable
 from shared.observability import get_logger
 
 RING_RECORDS = 4_000
+RING_BLOCKS = 30
+"""Blocks of scans that wait for the disk; the oldest goes first."""
 BATCH_RECORDS = 500
 SERIES_FLUSH_S = 5.0
 """Samples may wait so long to be written together; all else is written at once."""
@@ -27,6 +29,9 @@ RETRY_S = 2.0
 SLOW_S = 5.0
 """Older unwritten records than this (beyond the flush) raise an alarm."""
 TRIM_EVERY_S = 3_600.0
+
+MakeBlock = Callable[[], tuple[StoredBlock, str]]
+"""Gives a block and the configuration that it belongs to; called in the writer's thread, since packing takes milliseconds."""
 
 log = get_logger("gate.journal")
 
@@ -51,6 +56,7 @@ class Journal:
         self._connect = connect
         self._ring_records = ring_records
         self._pending: deque[JournalRecord] = deque()
+        self._blocks: deque[MakeBlock] = deque(maxlen=RING_BLOCKS)
         self._lost = 0
         self._changed = threading.Condition()
         self._database: JournalDatabase | None = None
@@ -97,6 +103,13 @@ class Journal:
             if not is_series:
                 self._urgent = True
                 self._changed.notify()
+
+    def append_block(self, make: MakeBlock) -> None:
+        """Take a block of scans. Returns at once, whatever the disk does; a full ring gives up its oldest block."""
+        with self._changed:
+            self._blocks.append(make)
+            self._urgent = True
+            self._changed.notify()
 
     def problem(self) -> str:
         """Why records are not reaching the disk; empty while they do."""
@@ -157,6 +170,7 @@ class Journal:
             database = self._open()
             if batch or lost:
                 self.last = database.append([*self._loss(lost), *batch])
+            self._write_blocks(database)
             self._trim(database)
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
@@ -171,6 +185,17 @@ class Journal:
             for listener in self._listeners:
                 listener()
         return True
+
+    def _write_blocks(self, database: JournalDatabase) -> None:
+        while True:
+            with self._changed:
+                if not self._blocks:
+                    return
+                make = self._blocks[0]
+            database.append_block(*make())
+            with self._changed:
+                if self._blocks and self._blocks[0] is make:
+                    self._blocks.popleft()
 
     def _open(self) -> JournalDatabase:
         if self._database is None:

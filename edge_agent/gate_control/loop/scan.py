@@ -4,38 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
-from edge_agent.gate_control.decide.site import decide, hold_reasons, record_outcomes
-from edge_agent.gate_control.model.site import SiteSettings
-from edge_agent.gate_control.model.values import (
-    GateReadings,
-    GateState,
-    MoveTo,
-    Now,
-    PointHistory,
-    Quality,
-    Reading,
-    Sample,
-    SiteState,
-    WriteOutcome,
-)
-from edge_agent.gate_control.validate import validate_samples
+from edge_agent.gate_control.console.desk import Pending
+from edge_agent.gate_control.console.views import alarm_views
+from edge_agent.gate_control.decide.alarms import AlarmChange, AlarmEvent, Raised
+from edge_agent.gate_control.decide.restart import SavedState, durable_part, saved_state
+from edge_agent.gate_control.decide.site import hold_reasons
+from edge_agent.gate_control.decide.state import SiteState
+from edge_agent.gate_control.loop.clock_trust import ClockTrust
+from edge_agent.gate_control.loop.instructed import SCAN_FAILED, Carried
+from edge_agent.gate_control.loop.recording import NotRecorded, Recording
+from edge_agent.gate_control.loop.status import CAPABILITIES, gate_reading, series
+from edge_agent.gate_control.model.configuration import SiteConfiguration
+from edge_agent.gate_control.model.values import Command, GateState, MoveTo, Now, Pulse, Reading, Sample, StopMotion, WriteOutcome
+from edge_agent.gate_control.replay.step import Given, Memory, Scanned, after_writing, scan
 from shared.clock import Clock
 from shared.contracts.gate_plan import GatePlan
-from shared.contracts.gate_socket import GateReading, GateStatus, JournalKind
+from shared.contracts.gate_socket import GateStatus, JournalKind
 from shared.contracts.interlock import Interlock
 from shared.observability import get_logger
 
-CAPABILITIES = ("position", "upstream_level", "downstream_level", "schedule")
 LATENESS_SCANS = 2_000
 """Scans over which lateness is measured."""
 SENSE_SHARE = 0.6
 """Share of a scan period that sensing may take."""
 ACT_SHARE = 0.3
+SAVE_EVERY_S = 60.0
+"""What moves all the time (starts, controllers, level histories) is saved so often; what people said at once."""
 
 log = get_logger("gate.loop")
 
@@ -44,11 +42,13 @@ class Field(Protocol):
     """The devices of a site, or a plant that stands for them."""
 
     async def read(self, deadline_s: float) -> Sequence[Sample]:
-        """Samples of all points, at the latest after `deadline_s`."""
+        """What came since the last call, at the latest after `deadline_s`."""
         ...
 
-    async def act(self, commands: Sequence[MoveTo], deadline_s: float) -> Sequence[WriteOutcome]:
-        """What became of the commands, at the latest after `deadline_s`."""
+    async def act(
+        self, commands: Sequence[Command], deadline_s: float, openings_pct: Mapping[str, float | None] | None = None
+    ) -> Sequence[WriteOutcome]:
+        """What became of the commands, at the latest after `deadline_s`. `openings_pct`: where the gates stand."""
         ...
 
 
@@ -62,81 +62,83 @@ class Recorder(Protocol):
     def problem(self) -> str: ...
 
 
+class Counter(Protocol):
+    """Where people's commands wait."""
+
+    arrived: asyncio.Event
+
+    def take(self) -> tuple[Pending, ...]: ...
+
+
 @dataclass(frozen=True)
 class Ports:
     """What the loop stands on."""
 
     field: Field
     journal: Recorder
+    desk: Counter
     put_interlock: Callable[[bytes], None]
+    put_state: Callable[[SavedState], None]
     plan: Callable[[], GatePlan | None]
     remote_generation: Callable[[], int]
-    site_alarms: Callable[[], dict[str, str]]
-    """Alarms of the site's own files, by name with reason."""
+    conditions: Callable[[], Mapping[str, Raised]]
+    """What is amiss with the site's own files and socket, by alarm key."""
+    scanned: Callable[[], None]
+    """Called after each completed scan."""
     notify: Callable[[str], None]
 
 
-class ClockTrust:
-    """Whether the wall clock can run schedules: it was synchronised once since boot.
-
-    A marker in a folder that does not outlive the boot carries that over a restart of the process, also with the link down.
-    """
-
-    def __init__(self, clock: Clock, marker: Path) -> None:
-        self._clock = clock
-        self._marker = marker
-        self._trusted = False
-
-    def now(self) -> Now:
-        """The time, and whether its wall part is trusted."""
-        if not self._trusted:
-            self._trusted = self._marked() or self._clock.is_synchronised()
-            if self._trusted:
-                self._mark()
-        return Now(self._clock.monotonic_s(), self._clock.wall(), self._trusted)
-
-    def _marked(self) -> bool:
-        try:
-            return self._marker.read_text() == self._clock.boot_id()
-        except OSError:
-            return False
-
-    def _mark(self) -> None:
-        try:
-            self._marker.write_text(self._clock.boot_id())
-        except OSError as error:
-            log.warning("clock marker cannot be written", path=str(self._marker), reason=str(error))
-
-
 class GateLoop:
-    """Scans until told to stop. Holds the state between scans; everything in it is decided by pure functions."""
+    """Scans until told to stop. Holds the memory between scans; everything in it is decided by pure functions."""
 
-    def __init__(self, site: SiteSettings, ports: Ports, clock: Clock, trust: ClockTrust) -> None:
+    def __init__(
+        self,
+        site: SiteConfiguration,
+        ports: Ports,
+        clock: Clock,
+        trust: ClockTrust,
+        state: SiteState,
+        recording: Recording | NotRecorded | None = None,
+    ) -> None:
         self._site = site
         self._ports = ports
         self._clock = clock
         self._trust = trust
-        self._histories: dict[str, PointHistory] = {}
-        self._readings: dict[str, GateReadings] = {}
-        self._state = SiteState()
-        self._site_alarms: dict[str, str] = {}
+        self._recording = recording or NotRecorded()
+        self.memory = Memory(state)
+        self._takes_commands = False
+        self._may_save = False
+        self._readings: Mapping[str, Reading] = {}
+        self._now: Now | None = None
         self._hold: tuple[str, ...] = ("the gate process is starting",)
         self._flood = False
         self._lateness_ms: deque[float] = deque(maxlen=LATENESS_SCANS)
         self._series_at_s = float("-inf")
+        self._saved_at_s = float("-inf")
+        self._saved: tuple[object, ...] = ()
         self._scan = 0
-        self._scanned_at = clock.wall()
         self._ready = False
 
+    def take_up(self, state: SiteState, *, is_known: bool = True) -> None:
+        """Go on from a state; every gate is looked at anew before it moves. From now on commands are taken.
+
+        `is_known`: whether the disk said what was saved; only then may something be saved over it.
+        """
+        self.memory = Memory(state, self.memory.histories)
+        self._takes_commands, self._may_save = True, is_known
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Scan on a grid until `stop`. A scan that took too long skips what it missed: there are no bursts."""
+        """Scan on a grid until `stop`, and between when a command arrives. A scan that took too long skips what it missed."""
         period_s = self._site.scan_period_s
         due_s = self._clock.monotonic_s()
         while not stop.is_set():
             started_s = self._clock.monotonic_s()
-            self._lateness_ms.append(max(0.0, started_s - due_s) * 1000.0)
+            on_grid = started_s >= due_s
+            if on_grid:
+                self._lateness_ms.append((started_s - due_s) * 1000.0)
             completed = await self._guarded_scan(stop)
-            due_s += period_s
+            if on_grid:
+                due_s += period_s
             behind_s = self._clock.monotonic_s() - due_s
             if behind_s > 0.0:
                 due_s += (behind_s // period_s + 1) * period_s
@@ -145,16 +147,21 @@ class GateLoop:
                 # fed by a scan that was done in time, bad readings included; not by a timer
                 self._ports.notify("WATCHDOG=1" if self._ready else "READY=1")
                 self._ready = True
-            await self._wait(stop, due_s - self._clock.monotonic_s())
+            await self._wait(stop, due_s)
+        self._save(self._trust.now(), always=True)
 
-    async def _wait(self, stop: asyncio.Event, delay_s: float) -> None:
-        if delay_s <= 0.0:
+    async def _wait(self, stop: asyncio.Event, due_s: float) -> None:
+        """Until the next scan of the grid, a command, or the end."""
+        delay_s = due_s - self._clock.monotonic_s()
+        if delay_s <= 0.0 or (self._takes_commands and self._ports.desk.arrived.is_set()):
+            await self._clock.sleep(0.0)
             return
+        waiting = [asyncio.ensure_future(event.wait()) for event in ((stop, self._ports.desk.arrived) if self._takes_commands else (stop,))]
         try:
-            async with asyncio.timeout(delay_s):
-                await stop.wait()
-        except TimeoutError:
-            return
+            await asyncio.wait(waiting, timeout=delay_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
 
     async def _guarded_scan(self, stop: asyncio.Event) -> bool:
         try:
@@ -166,37 +173,71 @@ class GateLoop:
             return False
 
     async def scan(self, stop: asyncio.Event | None = None) -> None:
-        """One pass. Once `stop` is set no command is started."""
+        """One pass. Once `stop` is set no command is given but stops of what moves."""
         period_s = self._site.scan_period_s
-        samples = await self._ports.field.read(SENSE_SHARE * period_s)
-        now = self._trust.now()
-        self._histories, self._readings = validate_samples(self._site, self._histories, samples, now)
-        before = self._state
-        decision = decide(before, self._readings, self._ports.plan(), self._site, now)
-        if stop is not None and stop.is_set():
-            return
-        outcomes = await self._ports.field.act(decision.commands, ACT_SHARE * period_s) if decision.commands else ()
-        self._state = record_outcomes(decision.state, outcomes, now)
-        self._scan += 1
-        self._scanned_at = now.wall
-        self._journal(before, decision.commands, outcomes, now)
+        samples = self._recording.samples(await self._ports.field.read(SENSE_SHARE * period_s))
+        now = self._recording.now(self._trust.now())
+        asked = self._ports.desk.take() if self._takes_commands else ()
+        carried = Carried(self.memory.state)
+        try:
+            given = Given(now, samples, self._ports.plan(), [one.instruction for one in asked], self._conditions())
+            self._recording.before(self.memory, given)
+            scanned = scan(self._site, self.memory, given)
+            carried = Carried(scanned.decision.state, scanned.asked_changes, tuple(zip(asked, scanned.answers, strict=True)))
+            if stop is not None and stop.is_set():
+                return
+            self._recording.scanned(given, scanned.decision.commands)
+            before = self.memory.state
+            outcomes = await self._act(scanned.decision.commands, period_s)
+            self.memory = after_writing(scanned.memory, outcomes, now)
+            self._recording.written(self.memory, outcomes)
+            self._readings, self._now = scanned.readings, now
+            self._scan += 1
+            carried.answer(scanned.decision.reasons, {outcome.gate: outcome.error for outcome in outcomes if outcome.error})
+            self._journal(before, scanned, outcomes, now)
+        finally:
+            carried.fail()
+            for pending in asked:
+                pending.answer(SCAN_FAILED)
+        self._save(now)
         self._write_interlock(now)
+        self._ports.scanned()
+
+    async def _act(self, commands: Sequence[Command], period_s: float) -> Sequence[WriteOutcome]:
+        if not commands:
+            return ()
+        openings = {name: gate.position_pct for name, gate in self.memory.state.gates.items()}
+        return await self._ports.field.act(commands, ACT_SHARE * period_s, openings)
+
+    async def stop_motion(self) -> None:
+        """Stop what was ordered and still moves; used at the end of the process."""
+        commands = [StopMotion(name, "the gate process ends") for name, gate in self.memory.state.gates.items() if gate.motion is not None]
+        for outcome in await self._act(commands, self._site.scan_period_s):
+            self._ports.journal.append(JournalKind.COMMANDED, outcome.gate, command_data(outcome))
+
+    def _conditions(self) -> dict[str, Raised]:
+        conditions = dict(self._ports.conditions())
+        if problem := self._ports.journal.problem():
+            conditions["site/journal_not_written"] = Raised(problem)
+        return conditions
 
     def status(self) -> GateStatus:
         """The site as of the last scan."""
         plan = self._ports.plan()
+        state, now = self.memory.state, self._now
         return GateStatus(
             site=self._site.site,
             scan=self._scan,
-            scanned_at=self._scanned_at,
+            scanned_at=now.wall if now is not None else self._clock.wall(),
             scan_period_s=self._site.scan_period_s,
             lateness_p99_ms=self.lateness_p99_ms(),
             plan_generation=self._ports.remote_generation() or (plan.generation if plan is not None else 0),
             hold=bool(self._hold),
             hold_reasons=self._hold,
-            gates={gate.id: self._gate_reading(gate.id) for gate in self._site.gates},
+            gates={gate.id: gate_reading(self._site, gate, state, self._readings, now) for gate in self._site.gates()},
             journal_last=self._ports.journal.last,
             capabilities=CAPABILITIES,
+            alarm_table=alarm_views(state.alarms, now) if now is not None else (),
         )
 
     def lateness_p99_ms(self) -> float | None:
@@ -204,70 +245,43 @@ class GateLoop:
         ordered = sorted(self._lateness_ms)
         return round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 3) if ordered else None
 
-    def _gate_reading(self, gate_id: str) -> GateReading:
-        state, readings = self._state.gates.get(gate_id, GateState()), self._readings.get(gate_id)
-        alarms = (*sorted(state.alarms), *(f"site: {name}" for name in sorted(self._site_alarms)))
-        if readings is None:
-            return GateReading(alarms=alarms)
-        level = self._level(readings, state)
-        return GateReading(
-            level_m=None if level is None or level.value is None else round(level.value, 4),
-            level_age_s=round(level.age_s, 3) if level is not None else None,
-            opening_pct=None if readings.position.value is None else round(readings.position.value, 3),
-            target=state.target,
-            mode=state.mode,
-            quality=_worst(readings.position, level).value,
-            moving=readings.moving or state.motion is not None,
-            alarms=alarms,
-            reasons=(*state.reasons, *([state.write_error] if state.write_error else [])),
-        )
-
-    @staticmethod
-    def _level(readings: GateReadings, state: GateState) -> Reading | None:
-        """The level that is controlled, else the first that the gate has."""
-        return readings.levels.get(state.level_source) or next(iter(readings.levels.values()), None)
-
-    def _journal(self, before: SiteState, commands: Sequence[MoveTo], outcomes: Sequence[WriteOutcome], now: Now) -> None:
-        errors = {outcome.gate: outcome.error for outcome in outcomes}
-        for command in commands:
-            data = {"opening_pct": command.opening_pct, "reason": command.reason, "error": errors.get(command.gate, "")}
-            self._ports.journal.append(JournalKind.COMMANDED, command.gate, data)
-        for gate_id, state in self._state.gates.items():
+    def _journal(self, before: SiteState, scanned: Scanned, outcomes: Sequence[WriteOutcome], now: Now) -> None:
+        append = self._ports.journal.append
+        for outcome in outcomes:
+            append(JournalKind.COMMANDED, outcome.gate, command_data(outcome))
+        for gate_id, state in self.memory.state.gates.items():
             held = before.gates.get(gate_id, GateState())
             if state.mode != held.mode:
-                data = {"mode": state.mode, "before": held.mode, "reasons": list(state.reasons)}
-                self._ports.journal.append(JournalKind.MODE_CHANGED, gate_id, data)
-            self._journal_alarms(gate_id, held.alarms, state.alarms, {})
-        alarms = dict(self._ports.site_alarms())
-        if problem := self._ports.journal.problem():
-            alarms["journal_not_written"] = problem
-        self._journal_alarms("", frozenset(self._site_alarms), frozenset(alarms), alarms)
-        self._site_alarms = alarms
+                append(JournalKind.MODE_CHANGED, gate_id, {"mode": state.mode, "before": held.mode, "reasons": list(state.reasons)})
+        for change in (*scanned.asked_changes, *scanned.decision.alarm_changes):
+            self._journal_alarm(change)
         if now.monotonic_s - self._series_at_s >= self._site.series_period_s - 1e-3:
             self._series_at_s = now.monotonic_s
-            for gate in self._site.gates:
-                self._ports.journal.append(JournalKind.SAMPLES, gate.id, self._series(gate.id))
+            for gate in self._site.gates():
+                append(JournalKind.SAMPLES, gate.id, series(gate_reading(self._site, gate, self.memory.state, self._readings, now)))
 
-    def _journal_alarms(self, gate_id: str, before: frozenset[str], after: frozenset[str], reasons: dict[str, str]) -> None:
-        for alarm in sorted(after - before):
-            log.warning("alarm", gate=gate_id, alarm=alarm, reason=reasons.get(alarm, ""))
-            self._ports.journal.append(JournalKind.ALARM_RAISED, gate_id, {"alarm": alarm, "reason": reasons.get(alarm, "")})
-        for alarm in sorted(before - after):
-            self._ports.journal.append(JournalKind.ALARM_RETURNED, gate_id, {"alarm": alarm})
+    def _journal_alarm(self, change: AlarmChange) -> None:
+        subject, _, name = change.key.partition("/")
+        gate = subject if self._site.gate(subject) is not None else ""
+        alarm = name if gate or subject == "site" else change.key
+        if change.event is AlarmEvent.CAME:
+            log.warning("alarm", subject=subject, alarm=name, reason=change.reason)
+        kind = JournalKind.ALARM_RETURNED if change.event is AlarmEvent.WENT else JournalKind.ALARM_RAISED
+        if change.event in (AlarmEvent.CAME, AlarmEvent.WENT):
+            data = {"alarm": alarm, "reason": change.reason, "priority": change.priority, "is_first": change.is_first}
+            self._ports.journal.append(kind, gate, data)
 
-    def _series(self, gate_id: str) -> dict[str, Any]:
-        reading = self._gate_reading(gate_id)
-        return {
-            "level_m": reading.level_m,
-            "opening_pct": reading.opening_pct,
-            "flow_m3s": reading.flow_m3s,
-            "quality": reading.quality,
-            "mode": reading.mode,
-            "target": reading.target,
-        }
+    def _save(self, now: Now, *, always: bool = False) -> None:
+        """Hand the state to the disk where something changed that must not be lost, and now and then."""
+        durable = durable_part(self.memory.state)
+        is_due = not 0.0 <= now.monotonic_s - self._saved_at_s < SAVE_EVERY_S
+        if not self._may_save or not (always or is_due or durable != self._saved):
+            return
+        self._saved, self._saved_at_s = durable, now.monotonic_s
+        self._ports.put_state(saved_state(self.memory.state, self._clock.boot_id(), now))
 
     def _write_interlock(self, now: Now) -> None:
-        self._hold, self._flood = hold_reasons(self._state, self._readings, self._site)
+        self._hold, self._flood = hold_reasons(self.memory.state, self._readings, self._site, self._ports.plan())
         interlock = Interlock(
             site=self._site.site,
             written_at=now.wall,
@@ -281,7 +295,12 @@ class GateLoop:
         self._ports.put_interlock(interlock.model_dump_json().encode())
 
 
-def _worst(*readings: Reading | None) -> Quality:
-    order = (Quality.BAD, Quality.DEGRADED, Quality.GOOD)
-    found = {reading.quality for reading in readings if reading is not None}
-    return next((quality for quality in order if quality in found), Quality.BAD)
+def command_data(outcome: WriteOutcome) -> dict[str, Any]:
+    """A command for the journal."""
+    command = outcome.command
+    data: dict[str, Any] = {"reason": command.reason, "error": outcome.error}
+    if isinstance(command, MoveTo):
+        return {"verb": "move", "opening_pct": command.opening_pct, **data}
+    if isinstance(command, Pulse):
+        return {"verb": "raise" if command.direction > 0 else "lower", "run_s": command.run_s, **data}
+    return {"verb": "stop", **data}

@@ -5,33 +5,50 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import itertools
 import os
+import secrets
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from sdnotify import SystemdNotifier
 
-from edge_agent.gate_control.actuate.site import SiteActuator
+from edge_agent.gate_control.actuate.comms_lost import Heartbeat, secure_comms_lost
+from edge_agent.gate_control.actuate.field import FieldActuator
+from edge_agent.gate_control.console.command_book import BOOK_FILE, CommandBook
+from edge_agent.gate_control.console.desk import Desk
 from edge_agent.gate_control.console.plans import PlanBook
 from edge_agent.gate_control.console.server import ConsoleServer
+from edge_agent.gate_control.decide.alarms import Raised
+from edge_agent.gate_control.decide.restart import SavedState, restore, with_late
+from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.journal.disk_thread import DiskThread
 from edge_agent.gate_control.journal.interlock_file import LatestFile
+from edge_agent.gate_control.journal.scan_recorder import ScanRecorder
+from edge_agent.gate_control.journal.state_file import STATE_FILE, StateFile
 from edge_agent.gate_control.journal.writer import Journal, Retention
-from edge_agent.gate_control.loop.scan import ClockTrust, Field, GateLoop, Ports
-from edge_agent.gate_control.model.site import SiteSettings
-from edge_agent.gate_control.model.values import MoveTo, Sample, WriteOutcome
-from edge_agent.gate_control.sense.registers import encode_registers
-from edge_agent.gate_control.sense.site import SiteReader
+from edge_agent.gate_control.loop.clock_trust import ClockTrust
+from edge_agent.gate_control.loop.recording import Recording
+from edge_agent.gate_control.loop.scan import Field, GateLoop, Ports
+from edge_agent.gate_control.model.configuration import SiteConfiguration
+from edge_agent.gate_control.model.values import Command, Sample, WriteOutcome
+from edge_agent.gate_control.sense.reader import PointReader
 from shared.clock import Clock, SystemClock
 from shared.contracts.gate_socket import GateStatus, JournalKind, JournalPage, PlanView
-from shared.errors import Retryable, UsageError
+from shared.errors import MunbonError, Retryable, UsageError
 from shared.observability import configure_logging, get_logger
 
 PLAN_REFRESH_S = 2.0
 JOURNAL_READ_S = 4.0
 FLUSH_AT_STOP_S = 2.0
+BEAT_S = 0.5
+STATE_WAIT_S = 3.0
+"""Longer no command waits for a disk that hangs."""
+SECURE_EVERY_S = 60.0
+SECURE_ALARM_S = 5.0
+"""Tries before that long a pause raise no alarm: a device may still be starting."""
 
 log = get_logger("gate.service")
 
@@ -39,55 +56,98 @@ log = get_logger("gate.service")
 class ModbusField:
     """The real devices of a site."""
 
-    def __init__(self, site: SiteSettings, clock: Clock) -> None:
-        self._reader = SiteReader(site, clock)
-        self._actuator = SiteActuator(site, self._reader.links, encode_registers)
+    def __init__(self, site: SiteConfiguration, clock: Clock) -> None:
+        self._site = site
+        self._reader = PointReader(site, clock)
+        self._actuator = FieldActuator(site, self._reader.units, clock)
+        self._heartbeat = Heartbeat(site, self._reader.units)
 
     async def read(self, deadline_s: float) -> list[Sample]:
-        """One sample of each point."""
+        """What came of all points since the last call."""
         return await self._reader.read(deadline_s)
 
-    async def act(self, commands: Sequence[MoveTo], deadline_s: float) -> list[WriteOutcome]:
+    async def act(
+        self, commands: Sequence[Command], deadline_s: float, openings_pct: Mapping[str, float | None] | None = None
+    ) -> list[WriteOutcome]:
         """What became of the commands."""
-        return await self._actuator.act(commands, deadline_s)
+        return await self._actuator.act(commands, deadline_s, openings_pct)
+
+    async def secure(self) -> dict[str, str]:
+        """Make each actuator's comms-lost action what was configured; what is not right, by gate."""
+        reports = await secure_comms_lost(self._site, self._reader.units)
+        return {report.gate: "; ".join(report.problems) for report in reports if report.problems}
+
+    async def beat(self, deadline_s: float) -> None:
+        """Keep the actuators' comms-lost timers from running out."""
+        await self._heartbeat.beat(deadline_s)
 
     async def close(self) -> None:
-        """Let go of the devices."""
+        """End pulses, let go of the devices."""
+        await self._actuator.close()
         await self._reader.close()
 
 
 class GateService:
     """One site's gate control, also the `Site` that the socket speaks for."""
 
-    def __init__(self, site: SiteSettings, folder: Path, *, clock: Clock, field: Field, journal: Journal | None = None) -> None:
+    def __init__(self, site: SiteConfiguration, folder: Path, *, clock: Clock, field: Field, journal: Journal | None = None) -> None:
         """`folder` is where relative paths of the settings start; `journal` can be given for other ways to open its file."""
         state_dir = folder / site.state_dir
         with contextlib.suppress(OSError):
             state_dir.mkdir(parents=True, exist_ok=True)
         retention = Retention(site.journal_days, int(site.journal_max_mb * 1e6))
         self.journal = journal or Journal(state_dir / "gate.sqlite", clock, retention=retention)
-        self._clock = clock
+        self._site, self._clock, self._field = site, clock, field
         self._interlock = LatestFile(folder / site.interlock_file)
+        self._state_file = StateFile(state_dir / STATE_FILE)
+        self._state_problem = ""
         self._reads, self._saves, self._journal_reads = (DiskThread(name) for name in ("plan reads", "plan saves", "journal reads"))
-        trust = ClockTrust(clock, (folder / site.interlock_file).with_name("clock-was-set"))
-        self.plans = PlanBook(site, folder, on_disk=self._reads.run, saving=self._saves.run, now=trust.now, record=self._record_plan)
-        ports = Ports(
-            field=field,
-            journal=self.journal,
-            put_interlock=self._interlock.put,
-            plan=self.plans.in_force,
-            remote_generation=self.plans.remote_generation,
-            site_alarms=self._site_alarms,
-            notify=_notifier(),
-        )
-        self.loop = GateLoop(site, ports, clock, trust)
-        self._server = ConsoleServer(folder / site.socket, self, allowed_uids=site.socket_uids)
+        self._trust = ClockTrust(clock, (folder / site.interlock_file).with_name("clock-was-set"))
+        self.plans = PlanBook(site, folder, on_disk=self._reads.run, saving=self._saves.run, now=self._trust.now, record=self._record_plan)
+        self._book = CommandBook(state_dir / BOOK_FILE, self._saves.run)
+        self.desk = self._make_desk(folder)
+        self._recording = Recording(ScanRecorder(site, self.journal, clock.boot_id()))
+        self.loop = GateLoop(site, self._make_ports(), clock, self._trust, self._restored(None), self._recording)
+        self._server = ConsoleServer(folder / site.socket, self, roles={role.uid: role.role for role in site.console_roles})
+        self._comms_lost: dict[str, str] = {}
+        self._beating: asyncio.Task[None] | None = None
         self._written = asyncio.Event()
         self._listening = False
         self._socket_error = ""
 
+    def _gates(self) -> list[str]:
+        return [gate.id for gate in self._site.gates()]
+
+    def _make_desk(self, folder: Path) -> Desk:
+        return Desk(
+            self._site.site,
+            self._gates(),
+            folder / self._site.trust_root,
+            self._book,
+            reading=DiskThread("command reads").run,
+            now=self._trust.now,
+            record=self.journal.append,
+            release_plan=self.plans.release_local,
+            new_code=lambda: f"{secrets.randbelow(1_000_000):06}",
+            durable=lambda within_s: asyncio.to_thread(self._state_file.settle, within_s),
+        )
+
+    def _make_ports(self) -> Ports:
+        return Ports(
+            field=self._field,
+            journal=self.journal,
+            desk=self.desk,
+            put_interlock=self._interlock.put,
+            put_state=self._state_file.put,
+            plan=self.plans.in_force,
+            remote_generation=self.plans.remote_generation,
+            conditions=self._conditions,
+            scanned=self._beat,
+            notify=_notifier(),
+        )
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Control until `stop`; then start no motion, write what waits, and end."""
+        """Control until `stop`; then stop what moves, write what waits, and end."""
         event_loop = asyncio.get_running_loop()
 
         def wake() -> None:
@@ -98,16 +158,64 @@ class GateService:
         self.journal.start()
         self.journal.append(JournalKind.STARTED, data={"pid": os.getpid()})
         await self._listen()
-        plans = asyncio.create_task(self._follow_plans(), name="plans")
+        beside = [
+            asyncio.create_task(self._take_up_state(), name="state"),
+            asyncio.create_task(self._follow_plans(), name="plans"),
+            asyncio.create_task(self._book.open(self._clock), name="commands"),
+            asyncio.create_task(self._secure_actuators(), name="comms lost"),
+        ]
         try:
             await self.loop.run(stop)
+            await self.loop.stop_motion()
         finally:
-            plans.cancel()
-            await asyncio.gather(plans, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self._server.stop()
+            await self._book.settle(FLUSH_AT_STOP_S)
+            self._recording.close()
             self.journal.append(JournalKind.STOPPED)
-            if not self.journal.stop(FLUSH_AT_STOP_S):
-                log.warning("journal could not be written before the end")
+            if not (self._state_file.stop(FLUSH_AT_STOP_S) & self.journal.stop(FLUSH_AT_STOP_S)):
+                log.warning("state or journal could not be written before the end")
+
+    async def _take_up_state(self) -> None:
+        """The saved state, as soon as the disk gives it; until then every gate observes, and nothing is saved over it."""
+        loading = asyncio.ensure_future(self._reads.run(self._state_file.load))
+        await asyncio.wait({loading}, timeout=STATE_WAIT_S)
+        is_late = not loading.done()
+        if is_late:
+            self._state_problem = "the disk does not give the saved state: gates observe until they are armed"
+            self.loop.take_up(self._restored(None), is_known=False)
+        try:
+            saved = await loading
+        except (MunbonError, OSError) as error:
+            self._state_problem, saved = f"{error}: gates observe until they are armed", None
+        if not is_late:
+            self.loop.take_up(self._restored(saved))
+        else:
+            state = self.loop.memory.state
+            self.loop.take_up(with_late(state, saved) if saved is not None else state)
+
+    def _restored(self, saved: SavedState | None) -> SiteState:
+        return restore(saved, self._gates(), self._clock.boot_id(), self._trust.now())
+
+    async def _secure_actuators(self) -> None:
+        """Comms-lost settings of the actuators, read back; again now and then while one is not right."""
+        if not isinstance(self._field, ModbusField):
+            return
+        for delay_s in itertools.chain((1.0, 2.0, 5.0, 10.0), itertools.repeat(SECURE_EVERY_S)):
+            # not before the links stand
+            await self._clock.sleep(delay_s)
+            found = await self._field.secure()
+            if not found:
+                break
+            self._comms_lost = found if delay_s >= SECURE_ALARM_S else {}
+        self._comms_lost = {}
+
+    def _beat(self) -> None:
+        """Each completed scan counts the actuators' heartbeat registers up; a slow device never holds up the next scan."""
+        if isinstance(self._field, ModbusField) and (self._beating is None or self._beating.done()):
+            self._beating = asyncio.create_task(self._field.beat(BEAT_S), name="heartbeat")
 
     def status(self) -> GateStatus:
         """The site as of the last scan."""
@@ -116,6 +224,10 @@ class GateService:
     async def set_plan(self, envelope: bytes) -> PlanView:
         """See `PlanBook.set`."""
         return await self.plans.set(envelope)
+
+    async def set_local_plan(self, content: bytes, author: str) -> PlanView:
+        """See `PlanBook.set_local`."""
+        return await self.plans.set_local(content, author)
 
     def plan_view(self) -> PlanView:
         """See `PlanBook.view`."""
@@ -169,16 +281,24 @@ class GateService:
     def _record_plan(self, kind: JournalKind, data: dict[str, Any]) -> None:
         self.journal.append(kind, data=data)
 
-    def _site_alarms(self) -> dict[str, str]:
-        alarms = dict(self.plans.problems)
+    def _conditions(self) -> dict[str, Raised]:
+        """What is amiss with files, socket and settings, by alarm key."""
+        found = {f"site/{name}": reason for name, reason in self.plans.problems.items()}
+        if self._book.problem:
+            found["site/commands_not_saved"] = self._book.problem
         if not self._listening and self._socket_error:
-            alarms["socket_not_listening"] = self._socket_error
+            found["site/socket_not_listening"] = self._socket_error
         if self._interlock.error:
-            alarms["interlock_not_written"] = self._interlock.error
-        return alarms
+            found["site/interlock_not_written"] = self._interlock.error
+        if self._state_file.error:
+            found["site/state_not_saved"] = self._state_file.error
+        if self._state_problem:
+            found["site/state_lost"] = self._state_problem
+        found |= {f"{gate}/comms_lost_not_set": reason for gate, reason in self._comms_lost.items()}
+        return {key: Raised(reason) for key, reason in found.items()}
 
 
-def run_service(site: SiteSettings, folder: Path) -> int:
+def run_service(site: SiteConfiguration, folder: Path) -> int:
     """Run until SIGTERM or SIGINT; exit code 0.
 
     Raises:
@@ -190,7 +310,7 @@ def run_service(site: SiteSettings, folder: Path) -> int:
     return 0
 
 
-async def _serve(site: SiteSettings, folder: Path) -> None:
+async def _serve(site: SiteConfiguration, folder: Path) -> None:
     clock = SystemClock()
     field = ModbusField(site, clock)
     stop = asyncio.Event()

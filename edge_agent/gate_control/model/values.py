@@ -1,4 +1,8 @@
-"""What passes from step to step of a scan. Times are seconds since boot unless the name says otherwise."""
+"""What passes from step to step of a scan. Times are seconds since boot unless the name says otherwise.
+
+Every value is frozen, and every field is text, number, truth, enum, tuple, mapping or another value of this kind, so that
+a whole state is written to the journal and read back.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+ACTUATOR_FACTS = ("remote", "moving", "closed_limit", "open_limit", "jammed", "by_hand", "inhibited")
+"""What an actuator says about itself, each a point `<gate>.<fact>` with value 0 or 1 beside the points of `site.yaml`.
+
+A gate has those facts that its status register or its profile gives; a fact that it has and that did not answer is a
+reading of bad quality. A gate without `remote` has an unwired selector.
+"""
 
 
 class Quality(StrEnum):
@@ -39,10 +50,42 @@ class Sample:
     """One value as a device gave it; `value` is None when it did not, and `error` says why."""
 
     point: str
-    """`<gate>.<point>`."""
+    """Id of a point of `site.yaml`, or `<gate>.<fact>` of `ACTUATOR_FACTS`."""
     value: float | None
     sampled_at_s: float
     error: str = ""
+
+
+POOL_ENDS = ("head", "tail")
+"""Beside the points there is a reading `<pool>/head` and `<pool>/tail` for each pool end that has sensors: what they say together."""
+
+
+@dataclass(frozen=True)
+class Stillness:
+    """How long a level has shown the very same value, and how far it should have moved meanwhile by the flows around its pool."""
+
+    value: float
+    since_s: float
+    """Sample time at which it took this value."""
+    samples: int = 0
+    """Fresh ones since then."""
+    by_flow_m: float = 0.0
+    """Change since then that the flows make certain."""
+    base_low_m3s: float | None = None
+    """Balance of the flows when it took this value lay between the two; None until they are known."""
+    base_high_m3s: float | None = None
+    slope_per_s: float = 0.0
+    """How fast it moved before that."""
+    slope_error_per_s: float = 0.0
+    anchor: tuple[float, float] = (0.0, 0.0)
+    """Time and value a while ago, for the slope."""
+    next_anchor: tuple[float, float] = (0.0, 0.0)
+    far_m3s: tuple[float, ...] = ()
+    """Mean flows at the other end of the pool, oldest first: they arrive after the pool's delay."""
+    bin_began_s: float = 0.0
+    bin_sum_m3s: float = 0.0
+    bin_count: int = 0
+    updated_at_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +96,9 @@ class PointHistory:
     sampled_at_s: float = 0.0
     first_seen_s: float | None = None
     """When the point was first asked for: a point that never answered is as old as that."""
+    loop_fault_since_s: float | None = None
+    """Since when its current loop has said that it is broken (NAMUR NE 43)."""
+    stillness: Stillness | None = None
 
 
 @dataclass(frozen=True)
@@ -69,24 +115,33 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class GateReadings:
-    """All of one gate in one scan."""
+class ValidationContext:
+    """What control knows that makes a reading believable or not; as of the scan before."""
 
-    position: Reading
-    levels: Mapping[str, Reading]
-    """By point name: `upstream_level`, `downstream_level`."""
+    flows_m3s: Mapping[str, float | None] = field(default_factory=dict)
+    """Actual flow through each structure, computed or measured; None where it is not known."""
+    openings_pct: Mapping[str, float | None] = field(default_factory=dict)
+    """By gate."""
+
+
+@dataclass(frozen=True)
+class ActuatorStatus:
+    """All that the actuator of one gate says, beside its position."""
+
+    is_known: bool = True
+    """False when the gate has facts that did not answer in this scan."""
     selector: Selector = Selector.UNWIRED
     moving: bool = False
+    closed_limit: bool = False
+    open_limit: bool = False
     jammed: bool = False
     by_hand: bool = False
     inhibited: bool = False
-    status_is_known: bool = True
-    """False when the gate has a status point that did not answer."""
 
 
 @dataclass(frozen=True)
 class MoveTo:
-    """The one command: an absolute position, so that a repeat does no harm."""
+    """An absolute position: a repeat does no harm."""
 
     gate: str
     opening_pct: float
@@ -94,11 +149,33 @@ class MoveTo:
 
 
 @dataclass(frozen=True)
+class StopMotion:
+    """Stay where it is."""
+
+    gate: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Run the motor of a gate with relays for `run_s`; ended by the writer, and by the hardware's own pulse limit."""
+
+    gate: str
+    direction: int
+    """+1 opens (more flow), -1 closes."""
+    run_s: float
+    reason: str
+
+
+Command = MoveTo | StopMotion | Pulse
+
+
+@dataclass(frozen=True)
 class WriteOutcome:
     """What became of a command."""
 
     gate: str
-    opening_pct: float
+    command: Command
     error: str = ""
 
 
@@ -109,7 +186,11 @@ class Motion:
     from_pct: float
     to_pct: float
     ordered_at_s: float
+    run_s: float
+    """Of the motor, as calculated from the stroke time."""
     is_retry: bool = False
+    by: str = "controller"
+    """`controller`, `manual`, `interlock`, `stop`, `limits` or `fallback`."""
 
 
 @dataclass(frozen=True)
@@ -119,46 +200,59 @@ class InterlockState:
     since_s: float | None = None
     """When the trip value was first passed."""
     tripped: bool = False
+    is_latched: bool = False
+    """Tripped, and stays so until a person resets it."""
+
+
+@dataclass(frozen=True)
+class ControllerState:
+    """What the loop of one structure carries from scan to scan; its output is the structure's flow."""
+
+    objective: str = ""
+    """Kind and point that the state belongs to; another one starts with a bumpless take-over."""
+    filtered_level_m: float | None = None
+    filtered_at_s: float = 0.0
+    previous_level_m: float | None = None
+    """Filtered level of the last step: the proportional part follows the level, not the setpoint, which makes no kick."""
+    wanted_flow_m3s: float | None = None
+    """The controller's own output; None until taken over from the present gate flow."""
+    neighbour_flow_m3s: float | None = None
+    """Actual flow of the decoupler's structure at the last step, less what orders made of it."""
+    ordered_flow_m3s: float | None = None
+    """Part of the output that ordered changes made, so that each is passed on once."""
+    wanted_pct: Mapping[str, float] = field(default_factory=dict)
+    """Opening that each gate should have for the output, by gate."""
+    flow_bias_m3s: float = 0.0
+    """Slow integral of the flow error, added before the gate law is inverted."""
+    controlled_at_s: float | None = None
+    flow_at_s: float | None = None
+    bad_since_s: float | None = None
+    """Since when the objective cannot be followed."""
+    has_fallen_back: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class GateState:
-    """What a gate's decisions carry from scan to scan. Separate facts are kept apart."""
+    """What a gate's decisions carry from scan to scan, beside its modes (trip, tagout) and its starts, which are kept apart."""
 
     consistent_scans: int = 0
-    filtered_level_m: float | None = None
-    filtered_at_s: float = 0.0
-    level_source: str = ""
-    previous_error_m: float | None = None
-    wanted_pct: float | None = None
-    """The controller's own output, before deadband and step; None until taken over from the present opening."""
-    controlled_at_s: float | None = None
-    settled_at_s: float | None = None
-    """End of the last move."""
-    level_bad_since_s: float | None = None
+    position_pct: float | None = None
+    """Where it was last seen."""
     motion: Motion | None = None
-    locked_out: str = ""
-    """Why the gate takes no more commands: `stuck` or `wrong_way`."""
-    locked_out_at_pct: float = 0.0
+    still_pct: float | None = None
+    still_since_s: float = 0.0
+    """Since when it was seen at `still_pct`, within the tolerance."""
+    rest_pct: float | None = None
+    """Where it came to rest with no move in hand; leaving it is a move that nobody commanded."""
+    suspected: str = ""
+    """What the gate seems to do wrong; believed when it is seen again."""
+    suspected_at_s: float = 0.0
+    asked_at_s: float | None = None
+    """When an interlock last asked a gate that cannot be watched or is tripped."""
     write_error: str = ""
     interlocks: Mapping[str, InterlockState] = field(default_factory=dict)
-    alarms: frozenset[str] = frozenset()
     mode: str = "OBSERVE"
+    """For people: OBSERVE, TAGGED_OUT, STOPPED, OUT_OF_SERVICE, LOCAL, FAULT, COMMISSIONING, HOLD, MANUAL, AUTO, FALLBACK."""
     target: str = ""
     reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class SiteState:
-    """All gates of a site."""
-
-    gates: Mapping[str, GateState] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What came of one scan."""
-
-    state: SiteState
-    commands: tuple[MoveTo, ...]
-    reasons: Mapping[str, tuple[str, ...]]

@@ -1,7 +1,7 @@
 """Reads the devices of a site.
 
-Takes: the settings of gates.
-Gives: samples, one for each point, with an error where a device said nothing or nonsense; and links to the devices.
-May import: pymodbus, `gate_control.model`, `shared`.
-Never: waits longer than it was told, raises for a device's fault, or writes on its own.
+Takes: the configuration of a site.
+Gives: samples of every point and of every fact of an actuator, with an error where a device said nothing or nonsense; units to write to.
+May import: `gate_control.model`, `gate_control.wire`, `shared`.
+Never: waits longer than it was told, raises for a device's fault, repeats a write, or writes on its own.
 """

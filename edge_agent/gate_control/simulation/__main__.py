@@ -11,8 +11,12 @@ import signal
 import sys
 from pathlib import Path
 
-from edge_agent.gate_control.simulation.example import example_canal, gate_toml
-from edge_agent.gate_control.simulation.site import Fault, SimulatedSite
+from edge_agent.gate_control.check.yaml_site import parse_site
+from edge_agent.gate_control.simulation.device_faults import DeviceFault, PointFault
+from edge_agent.gate_control.simulation.devices import SimulatedDevices
+from edge_agent.gate_control.simulation.example import example_canal, site_yaml
+from edge_agent.gate_control.simulation.integrator_delay import Canal
+from edge_agent.gate_control.simulation.plant import ActuatorTrouble
 from shared.clock import SystemClock
 
 
@@ -24,11 +28,11 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="munbon-simulated-site", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0: any free port, printed at the start")
+    parser.add_argument("--port", type=int, default=15020)
     parser.add_argument("--speed", type=float, default=1.0, help="seconds of the canal in a second")
     parser.add_argument("--gates", default="g1", help="names in flow order, with commas")
     parser.add_argument("--noise-m", type=float, default=0.001, help="standard deviation of the level sensors")
-    parser.add_argument("--write-config", type=Path, help="write a gate.toml that fits, and go on")
+    parser.add_argument("--write-config", type=Path, help="write a site.yaml that fits, and go on")
     parser.add_argument("--site", default="north")
     parser.add_argument("--state-dir", default="state")
     parser.add_argument("--run-dir", default="run")
@@ -37,29 +41,29 @@ def _arguments() -> argparse.Namespace:
 
 async def _serve(options: argparse.Namespace) -> None:
     gates = tuple(options.gates.split(","))
-    site = SimulatedSite(
-        example_canal(gates), SystemClock(), speed=options.speed, host=options.host, port=options.port, noise_m=options.noise_m
-    )
-    await site.start()
+    text = site_yaml(
+        site=options.site, state_dir=options.state_dir, run_dir=options.run_dir, host=options.host, port=options.port, gates=gates,
+        speed=options.speed,
+    )  # fmt: skip
+    canal = example_canal(gates)
+    site, _ = parse_site(text, source="the example")
+    devices = SimulatedDevices(site, canal, SystemClock(), speed=options.speed)
+    await devices.start()
     if options.write_config is not None:
-        text = gate_toml(
-            site=options.site, state_dir=options.state_dir, run_dir=options.run_dir, host=options.host, port=site.port, gates=gates,
-            speed=options.speed,
-        )  # fmt: skip
         options.write_config.write_text(text)
-    _say(f"listening on {options.host}:{site.port}, speed {options.speed:g}, gates {', '.join(gates)}")
+    _say(f"listening on {options.host}:{options.port}, speed {options.speed:g}, gates {', '.join(gates)}")
     stop = asyncio.Event()
     event_loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         event_loop.add_signal_handler(number, stop.set)
-    commands = asyncio.create_task(_follow_commands(site), name="commands")
+    commands = asyncio.create_task(_follow_commands(devices, canal), name="commands")
     await stop.wait()
     commands.cancel()
     await asyncio.gather(commands, return_exceptions=True)
-    await site.stop()
+    await devices.stop()
 
 
-async def _follow_commands(site: SimulatedSite) -> None:
+async def _follow_commands(devices: SimulatedDevices, canal: Canal) -> None:
     reader = asyncio.StreamReader()
     protocol = asyncio.StreamReaderProtocol(reader)
     try:
@@ -68,29 +72,40 @@ async def _follow_commands(site: SimulatedSite) -> None:
         return  # no usable standard input: nothing to follow
     while line := (await reader.readline()).decode(errors="replace").strip():
         try:
-            play(site, line)
+            play(devices, canal, line)
             _say(f"done: {line}")
         except (KeyError, ValueError, IndexError) as error:
             _say(f"not understood: {line}: {error}")
 
 
-def play(site: SimulatedSite, line: str) -> None:
-    """Carry out one line.
+def play(devices: SimulatedDevices, canal: Canal, line: str) -> None:
+    """Carry out one line: `<gate> <fault>`, `<gate> clear`, `<gate> demand <m3/s>`, `inflow <m3/s>`.
 
     Raises:
         KeyError, ValueError, IndexError: it is none.
     """
     words = line.split()
     if words[0] == "inflow":
-        site.canal.inflow_m3s = float(words[1])
+        canal.set_inflow("p1", float(words[1]))
     elif words[1] == "demand":
-        if words[0] not in site.canal.demands_m3s:
+        if f"{words[0]}-field" not in canal.demands.flows_m3s:
             raise KeyError(words[0])
-        site.canal.demands_m3s[words[0]] = float(words[2])
+        canal.demands.flows_m3s[f"{words[0]}-field"] = float(words[2])
     elif words[1] == "clear":
-        site.clear_faults(words[0])
+        for target in (words[0], f"{words[0]}-level", f"{words[0]}-position"):
+            devices.clear_faults(target)
     else:
-        site.set_fault(words[0], Fault(words[1]))
+        _begin_fault(devices, words[0], words[1])
+
+
+def _begin_fault(devices: SimulatedDevices, gate: str, word: str) -> None:
+    """A fault of the gate's actuator, of its device, or of its level sensor, whichever has that name."""
+    if word in tuple(ActuatorTrouble):
+        devices.set_fault(gate, ActuatorTrouble(word))
+    elif word in tuple(DeviceFault):
+        devices.set_fault(gate, DeviceFault(word))
+    else:
+        devices.set_fault(f"{gate}-level", PointFault(word))
 
 
 def _say(line: str) -> None:

@@ -1,21 +1,37 @@
-"""What a plant is to a simulation: time, samples, and writes. Plants of others keep to this too."""
+"""What a plant is to a simulation: time, samples and writes. A stable interface: plants of others keep to this too.
+
+A plant is the water, the gates and their actuators; sensors that err are laid over it by the harness. To write one:
+
+- `time_s` begins at 0 with the canal in the state in which control is to find it;
+- `samples()` gives true values under the point ids of `site.yaml`, in the unit of the point: levels and flows as the pools
+  and structures name them, positions as the actuators name them (0 % = least flow), and `<gate>.<fact>` for the facts
+  of `ACTUATOR_FACTS`, each 0 or 1. A fact that is never given counts as 0, `remote` as 1;
+- `write` takes effect on the motor, not on the water: the actuator then travels at its own speed;
+- whatever disturbs the canal (demand, rain, weed) is part of the plant, by its own schedule.
+
+`FaultyPlant` is what the harness needs on top for actuator faults, `SpillingPlant` to count lost water, `FlowingPlant` to judge
+flows; all three are optional.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
-class PlantSample:
-    """One value as a sensor of the plant gives it."""
+class Sample:
+    """One true value of the plant at a time of its own."""
 
     point: str
-    """`<gate>.<point>`: `g1.upstream_level`, `g1.downstream_level`, `g1.position`, `g1.flow`, `g1.moving`."""
     value: float
     sampled_at_s: float
     quality: str = "good"
+
+
+PlantSample = Sample
 
 
 @dataclass(frozen=True)
@@ -27,12 +43,12 @@ class Position:
 
 @dataclass(frozen=True)
 class Raise:
-    """Open until stopped."""
+    """Run towards more flow until stopped or at the limit."""
 
 
 @dataclass(frozen=True)
 class Lower:
-    """Close until stopped."""
+    """Run towards less flow until stopped or at the limit."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +64,14 @@ class Plant(Protocol):
 
     @property
     def time_s(self) -> float:
-        """Its own time."""
+        """Its own time, from 0."""
         ...
 
     def advance(self, until_s: float) -> None:
         """Let time pass; a time in the past changes nothing."""
         ...
 
-    def samples(self) -> Sequence[PlantSample]:
+    def samples(self) -> Sequence[Sample]:
         """What is new since the last call."""
         ...
 
@@ -64,5 +80,68 @@ class Plant(Protocol):
 
         Raises:
             KeyError: no such gate.
+        """
+        ...
+
+
+class ActuatorTrouble(StrEnum):
+    """What can be wrong with an actuator."""
+
+    STUCK = "stuck"
+    """The motor runs, the gate does not follow, and nothing says so."""
+    JAMMED = "jammed"
+    """Stuck, and the actuator says so."""
+    LOCAL = "local"
+    """The selector stands at LOCAL: commands are ignored."""
+    REVERSED = "reversed"
+    """Wired the wrong way round."""
+    SLOW = "slow"
+    """A quarter of its speed."""
+    CREEPING = "creeping"
+    """Sinks towards less flow without a command, at a tenth of its speed."""
+    RUNAWAY = "runaway"
+    """A contactor sticks: runs towards less flow at full speed, whatever it is told."""
+
+
+@runtime_checkable
+class FaultyPlant(Protocol):
+    """A plant whose actuators can be given faults."""
+
+    def set_trouble(self, gate: str, trouble: ActuatorTrouble, *, on: bool) -> None:
+        """Begin or end a fault.
+
+        Raises:
+            KeyError: no such gate.
+        """
+        ...
+
+    def move_by_hand(self, gate: str, opening_pct: float) -> None:
+        """Somebody turns the handwheel.
+
+        Raises:
+            KeyError: no such gate.
+        """
+        ...
+
+
+@runtime_checkable
+class SpillingPlant(Protocol):
+    """A plant that counts what runs over its banks."""
+
+    @property
+    def spilled_m3(self) -> Mapping[str, float]:
+        """Water lost so far, by pool."""
+        ...
+
+
+@runtime_checkable
+class FlowingPlant(Protocol):
+    """A plant that tells flows, measured or not."""
+
+    def flow_m3s(self, structure: str) -> float:
+        """Through a structure, now.
+
+        Raises:
+            KeyError: no such structure.
         """
         ...

@@ -6,7 +6,7 @@ Run `python -m tests.contract.wire.record` after a new minor or major version; f
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from shared.contracts.base import Contract
@@ -14,8 +14,17 @@ from shared.contracts.command import Command, CommandReply
 from shared.contracts.desired import AppDesired, AppState, Desired
 from shared.contracts.envelope import Role, parse_envelope
 from shared.contracts.event import Cause, Event, EventType, ObjectRef, ReleaseEventData, wire_type
-from shared.contracts.gate_plan import GateDirective, GateLimits, GatePlan, PositionObjective, ScheduleEntry, UpstreamLevelObjective
-from shared.contracts.gate_socket import GateOperation, GateReply, GateRequest, JournalKind, JournalRecord
+from shared.contracts.gate_command import CommandView, GateCommand, GateVerb
+from shared.contracts.gate_plan import (
+    DeliveryOrder,
+    GateDirective,
+    GateLimits,
+    GatePlan,
+    PositionObjective,
+    ScheduleEntry,
+    UpstreamLevelObjective,
+)
+from shared.contracts.gate_socket import AlarmView, GateOperation, GateReply, GateRequest, JournalKind, JournalRecord
 from shared.contracts.interlock import Interlock
 from shared.contracts.release import DeliveryPolicy, Provenance, Release, ReleaseRef
 from shared.contracts.status import AppPhase, AppStatus, ClusterSummary, GateSummary, Heartbeat, NodeStatus, SiteSummary
@@ -105,32 +114,80 @@ def _reported() -> dict[str, Contract]:
                 "gate-ui": AppStatus(phase=AppPhase.ROLLED_BACK, desired=_desired_app(), cause=CAUSE, since=NOW, running_version="1.1.0")
             },
             cluster=ClusterSummary(reachable=True, version="v1.36.3", uid="11-22"),
-            site=SiteSummary(site="north", reachable=True, plan_generation=3, gates={"g1": GateSummary(level_m=2.1, opening_pct=37.5)}),
+            site=SiteSummary(
+                site="north",
+                reachable=True,
+                plan_generation=3,
+                gates={
+                    "g1": GateSummary(level_m=2.1, opening_pct=37.5, control="manual", owner="console", tagout="som since 08:00: diver")
+                },
+                alarms=(AlarmView(key="g1/stuck", gate="g1", name="stuck", state="unacknowledged", priority="high", raised_at=NOW),),
+            ),
         ),
         "heartbeat": Heartbeat(node="pi-north", at=NOW, boot_id="7e0c", uptime_s=99.5, desired_epoch=1, desired_generation=7),
     }
 
 
+def _gate_plan() -> GatePlan:
+    return GatePlan(
+        site="north",
+        generation=3,
+        valid_from=NOW,
+        author="Malee",
+        gates={
+            "g1": GateDirective(
+                objective=UpstreamLevelObjective(level_m=2.1),
+                schedule=(ScheduleEntry(at=NOW, objective=PositionObjective(opening_pct=40.0)),),
+                limits=GateLimits(opening_max_pct=80.0),
+            )
+        },
+        orders=(
+            DeliveryOrder(
+                order_id="2026-0042",
+                turnout="g2",
+                start=NOW,
+                flow_m3s=0.35,
+                volume_m3=2_500.0,
+                duration_s=7_200.0,
+                if_missed="keep_end",
+            ),
+            DeliveryOrder(
+                order_id="2026-0043", turnout="g2", start=NOW, flow_m3s=0.2, duration_s=600.0, if_missed="start_late", latest_start=NOW
+            ),
+        ),
+        critical=("orders",),
+    )
+
+
 def _gate() -> dict[str, Contract]:
     return {
-        "gate-plan": GatePlan(
-            site="north",
-            generation=3,
-            valid_from=NOW,
-            author="Malee",
-            gates={
-                "g1": GateDirective(
-                    objective=UpstreamLevelObjective(level_m=2.1),
-                    schedule=(ScheduleEntry(at=NOW, objective=PositionObjective(opening_pct=40.0)),),
-                    limits=GateLimits(opening_max_pct=80.0),
-                )
-            },
-        ),
+        "gate-plan": _gate_plan(),
         "command": Command(
             command_id="c0ffee00c0ffee00", node="pi-north", verb="ping", issued_at=NOW, expires_at=NOW, actor="ops", payload={"a": [1, 2]}
         ),
         "command-reply": CommandReply(
             command_id="c0ffee00c0ffee00", node="pi-north", accepted=False, code="Expired", reason="30 s too late"
+        ),
+        "gate-command": GateCommand(
+            id="0123456789abcdef0123456789abcdef",
+            site="north",
+            gate="g1",
+            verb=GateVerb.MOVE,
+            params={"opening_pct": 37.5, "expires_after_s": 900.0},
+            issued_at=NOW,
+            expires_at=NOW + timedelta(seconds=60),
+            author="Malee",
+            note="trash at the rack",
+        ),
+        "gate-command-answer": CommandView(
+            id="0123456789abcdef0123456789abcdef",
+            gate="g1",
+            verb="move",
+            accepted=False,
+            code="TaggedOut",
+            reason="gate g1 is tagged out by som since 2026-11-20T06:12:00Z: diver in the water",
+            reasons=("tagged out",),
+            at=NOW,
         ),
         "gate-request": GateRequest(id="1", operation=GateOperation.JOURNAL_READ, params={"after": 7, "limit": 100}),
         "gate-reply": GateReply(id="1", ok=True, data={"journal_id": "j1", "records": []}),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from edge_agent.gate_control.console.cli import load_site
+from edge_agent.gate_control.check.yaml_site import load_site
 from edge_agent.gate_control.journal.writer import Journal
 from edge_agent.gate_control.loop.service import GateService, ModbusField
-from edge_agent.gate_control.simulation.example import example_canal, gate_toml
-from edge_agent.gate_control.simulation.site import SimulatedSite
+from edge_agent.gate_control.simulation.devices import SimulatedDevices
+from edge_agent.gate_control.simulation.example import example_canal, example_site, site_yaml
+from edge_agent.gate_control.simulation.integrator_delay import Canal
 from shared.clock import SystemClock
 from shared.contracts.gate_plan import GatePlan
 from shared.contracts.gate_socket import GateReply, GateRequest
@@ -29,7 +31,9 @@ SCAN_S = 0.1
 @dataclass
 class Bench:
     folder: Path
-    site: SimulatedSite
+    site: SimulatedDevices
+    canal: Canal
+    port: int
     service: GateService | None = None
     stop: asyncio.Event | None = None
     task: asyncio.Task[None] | None = None
@@ -40,24 +44,33 @@ class Bench:
         return self.folder / "run" / "gate.sock"
 
     def configure(self, **options: Any) -> Path:
-        config = self.folder / "gate.toml"
-        text = gate_toml(
-            site="north", state_dir="state", run_dir="run", port=self.site.port, speed=SPEED, scan_period_s=SCAN_S,
-            gates=tuple(self.site.canal.actuators), **options,
+        config = self.folder / "site.yaml"
+        text = site_yaml(
+            site="north", state_dir="state", run_dir="run", port=self.port, speed=SPEED, scan_period_s=SCAN_S,
+            gates=tuple(self.canal.actuators), **options,
         )  # fmt: skip
         config.write_text(text)
         (self.folder / "run").mkdir(exist_ok=True)
         write_trust_root(self.folder / "gate-trust-root.json")
         return config
 
-    async def start(self, journal: Journal | None = None) -> None:
-        settings = load_site(self.folder / "gate.toml")
+    async def start(self, journal: Journal | None = None, *, armed: bool = True) -> None:
+        """Start the service; a new site is armed, as a person there would."""
+        settings = load_site(self.folder / "site.yaml")
         clock = SystemClock()
         self.field = ModbusField(settings, clock)
         self.service = GateService(settings, self.folder, clock=clock, field=self.field, journal=journal)
         self.stop = asyncio.Event()
         self.task = asyncio.create_task(self.service.run(self.stop))
-        await until(lambda: self.status()["scan"] > 1)
+        await until(lambda: self.status()["scan"] > 2)
+        if armed:
+            await self.arm()
+
+    async def arm(self) -> None:
+        for gate in self.canal.actuators:
+            if not self.gate(gate)["commissioned"]:
+                assert (await self.ask("act", gate=gate, verb="arm")).ok
+                assert (await self.ask("act", gate=gate, verb="mode", params={"mode": "auto"})).ok
 
     async def end(self) -> None:
         if self.task is not None and self.stop is not None and self.field is not None:
@@ -106,17 +119,30 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], *, within_s: fl
             await asyncio.sleep(0.03)
 
 
+async def make_bench(folder: Path, gates: tuple[str, ...] = ("g1",)) -> Bench:
+    """A canal's devices that listen, and the site.yaml that fits."""
+    canal, port = example_canal(gates), free_port()
+    site = SimulatedDevices(example_site(gates, port=port), canal, SystemClock(), speed=SPEED)
+    await site.start()
+    made = Bench(folder, site, canal, port)
+    made.configure()
+    return made
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    site = SimulatedSite(example_canal(), SystemClock(), speed=SPEED)
-    await site.start()
-    made = Bench(tmp_path, site)
-    made.configure()
+    made = await make_bench(tmp_path)
     try:
         yield made
     finally:
         await made.end()
-        await site.stop()
+        await made.site.stop()
 
 
 @pytest.fixture

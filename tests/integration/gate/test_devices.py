@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.gate_control.simulation.example import example_canal
-from edge_agent.gate_control.simulation.site import Fault, SimulatedSite
-from shared.clock import SystemClock
+from edge_agent.gate_control.simulation.device_faults import DeviceFault, PointFault
+from edge_agent.gate_control.simulation.plant import ActuatorTrouble, Position, Stop
 from shared.contracts.gate_plan import PositionObjective, UpstreamLevelObjective
 from tests.fakes.gate import make_plan
-from tests.integration.gate.conftest import SPEED, Bench, until
+from tests.integration.gate.conftest import Bench, make_bench, until
 
-LEVEL_FAULTS = [Fault.STALE, Fault.NAN]
-DEVICE_FAULTS = [Fault.SILENT, Fault.EXCEPTION]
+LEVEL_FAULTS = [PointFault.STALE, PointFault.NAN]
+DEVICE_FAULTS = [DeviceFault.SILENT, DeviceFault.EXCEPTION]
 
 
 async def scans_go_on(bench: Bench, count: int = 10) -> None:
@@ -25,58 +24,60 @@ async def scans_go_on(bench: Bench, count: int = 10) -> None:
 
 
 @pytest.mark.parametrize("fault", LEVEL_FAULTS)
-async def test_a_level_that_is_no_news_or_no_number_is_alarmed_and_the_gate_held(bench: Bench, fault: Fault) -> None:
+async def test_a_level_that_is_no_news_or_no_number_is_alarmed_and_the_gate_held(bench: Bench, fault: PointFault) -> None:
     await bench.start()
     assert (await bench.set_plan(make_plan(UpstreamLevelObjective(level_m=2.05)))).ok
     await until(lambda: bench.gate()["mode"] == "AUTO", what="control")
-    bench.site.set_fault("g1", fault)
-    await bench.alarm("upstream_level_stale")
+    bench.site.set_fault("g1-level", fault)
+    await bench.alarm("sensor_stale.g1-level")
     writes = len(bench.site.writes)
     await scans_go_on(bench)
     assert len(bench.site.writes) == writes
     assert bench.gate()["quality"] == "bad"
-    bench.site.clear_faults("g1")
-    await bench.alarm("upstream_level_stale", raised=False)
+    bench.site.clear_faults("g1-level")
+    await bench.alarm("sensor_stale.g1-level", raised=False)
 
 
 @pytest.mark.parametrize("fault", DEVICE_FAULTS)
-async def test_a_device_that_does_not_answer_stops_no_scan_and_is_observed_anew(bench: Bench, fault: Fault) -> None:
+async def test_a_device_that_does_not_answer_stops_no_scan_and_is_observed_anew(bench: Bench, fault: DeviceFault) -> None:
     await bench.start()
     assert (await bench.set_plan(make_plan(PositionObjective(opening_pct=40.0)))).ok
     await until(lambda: bench.gate()["opening_pct"] == 40.0, what="gate at its position")
     bench.site.set_fault("g1", fault)
-    await bench.alarm("position_stale")
+    await bench.alarm("actuator_silent")
     await scans_go_on(bench)
-    assert bench.gate()["mode"] == "OBSERVE"
+    assert bench.gate()["mode"] == "FAULT"
     bench.site.clear_faults("g1")
     await until(lambda: bench.gate()["mode"] == "AUTO", what="control again")
-    await bench.alarm("position_stale", raised=False)
+    await bench.alarm("actuator_silent", raised=False)
 
 
 async def test_random_registers_move_nothing_and_break_nothing(bench: Bench) -> None:
     await bench.start()
     assert (await bench.set_plan(make_plan(UpstreamLevelObjective(level_m=2.0)))).ok
-    bench.site.set_fault("g1", Fault.GARBAGE)
+    bench.site.set_fault("g1", DeviceFault.GARBAGE)
     await scans_go_on(bench, 40)
-    assert all(5.0 <= opening <= 95.0 for _, opening in bench.site.writes)
+    assert all(5.0 <= command.opening_pct <= 95.0 for _, command in bench.site.writes if isinstance(command, Position))
     bench.site.clear_faults("g1")
     await until(lambda: bench.gate()["mode"] == "AUTO" and bench.gate()["quality"] == "good", what="control again")
 
 
 async def test_a_stuck_gate_is_alarmed_and_no_longer_commanded(bench: Bench) -> None:
     await bench.start()
-    bench.site.set_fault("g1", Fault.STUCK)
+    bench.site.set_fault("g1", ActuatorTrouble.STUCK)
     assert (await bench.set_plan(make_plan(PositionObjective(opening_pct=40.0)))).ok
     await bench.alarm("stuck")
-    assert bench.site.writes == [("g1", 40.0), ("g1", 40.0)]
-    assert bench.gate()["mode"] == "FAULT"
-    bench.site.clear_faults("g1")
+    assert bench.site.writes == [("g1", Position(40.0)), ("g1", Position(40.0)), ("g1", Stop())]
+    assert (bench.gate()["mode"], bench.gate()["trip"]) == ("FAULT", "stuck")
+    bench.site.set_fault("g1", ActuatorTrouble.STUCK, on=False)
+    assert (await bench.ask("act", gate="g1", verb="reset_trip")).ok
     await bench.alarm("stuck", raised=False)
+    await until(lambda: bench.gate()["opening_pct"] == 40.0, what="gate at its position")
 
 
 async def test_an_actuator_that_says_jammed_is_alarmed_at_once(bench: Bench) -> None:
     await bench.start()
-    bench.site.set_fault("g1", Fault.JAMMED)
+    bench.site.set_fault("g1", ActuatorTrouble.JAMMED)
     await bench.alarm("jammed")
     assert (await bench.set_plan(make_plan(PositionObjective(opening_pct=40.0)))).ok
     await scans_go_on(bench)
@@ -85,20 +86,20 @@ async def test_an_actuator_that_says_jammed_is_alarmed_at_once(bench: Bench) -> 
 
 async def test_a_refused_write_is_an_alarm_and_tried_again(bench: Bench) -> None:
     await bench.start()
-    bench.site.set_fault("g1", Fault.REFUSED)
+    bench.site.set_fault("g1", DeviceFault.REFUSED)
     assert (await bench.set_plan(make_plan(PositionObjective(opening_pct=40.0)))).ok
-    await bench.alarm("command_failed")
+    await bench.alarm("actuator_silent")
     assert any("exception code 4" in reason for reason in bench.gate()["reasons"])
     bench.site.clear_faults("g1")
     await until(lambda: bench.gate()["opening_pct"] == 40.0, what="gate at its position")
-    await bench.alarm("command_failed", raised=False)
+    await bench.alarm("actuator_silent", raised=False)
 
 
 async def test_a_device_that_comes_late_is_taken_up(bench: Bench) -> None:
     await bench.site.stop(water=False)
     await bench.start()
     assert (await bench.set_plan(make_plan(PositionObjective(opening_pct=40.0)))).ok
-    await bench.alarm("position_stale")
+    await bench.alarm("actuator_silent")
     await bench.site.start()
     await until(lambda: bench.gate()["opening_pct"] == 40.0, what="gate at its position")
 
@@ -114,10 +115,10 @@ async def test_something_that_is_no_modbus_device_stops_no_scan(bench: Bench, an
 
     server = await asyncio.start_server(speak, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    config = bench.folder / "gate.toml"
-    config.write_text(config.read_text().replace(f"port = {bench.site.port}", f"port = {port}"))
+    config = bench.folder / "site.yaml"
+    config.write_text(config.read_text().replace(f'"port": {bench.port}', f'"port": {port}'))
     await bench.start()
-    await bench.alarm("position_stale")
+    await bench.alarm("actuator_silent")
     await scans_go_on(bench, 20)
     assert bench.gate()["mode"] == "OBSERVE"
     await bench.end()
@@ -127,15 +128,12 @@ async def test_something_that_is_no_modbus_device_stops_no_scan(bench: Bench, an
 
 @pytest.fixture
 async def three_gates(tmp_path: Path) -> AsyncIterator[Bench]:
-    site = SimulatedSite(example_canal(("g1", "g2", "g3")), SystemClock(), speed=SPEED)
-    await site.start()
-    bench = Bench(tmp_path, site)
-    bench.configure()
+    bench = await make_bench(tmp_path, ("g1", "g2", "g3"))
     try:
         yield bench
     finally:
         await bench.end()
-        await site.stop()
+        await bench.site.stop()
 
 
 async def test_one_dead_device_leaves_the_others_at_work(three_gates: Bench) -> None:
@@ -143,19 +141,19 @@ async def test_one_dead_device_leaves_the_others_at_work(three_gates: Bench) -> 
     await bench.start()
     plan = make_plan(PositionObjective(opening_pct=40.0))
     assert (await bench.set_plan(plan.model_copy(update={"gates": dict.fromkeys(("g1", "g2", "g3"), plan.gates["g1"])}))).ok
-    bench.site.set_fault("g2", Fault.SILENT)
+    bench.site.set_fault("g2", DeviceFault.SILENT)
     for gate in ("g1", "g3"):
         await until(lambda gate=gate: bench.gate(gate)["opening_pct"] == 40.0, what=f"{gate} at its position")  # type: ignore[misc]
-    await bench.alarm("position_stale", gate="g2")
+    await bench.alarm("actuator_silent", gate="g2")
     assert bench.gate("g1")["quality"] == "good"
 
 
 async def test_a_high_level_opens_and_holds_updates_back(bench: Bench) -> None:
     await bench.start()
     assert (await bench.set_plan(make_plan(PositionObjective(opening_pct=10.0)))).ok
-    bench.site.canal.inflow_m3s = 20.0
-    await bench.alarm("interlock_high_high")
+    bench.canal.set_inflow("p1", 20.0)
+    await bench.alarm("interlock_tripped.high_high")
     assert any("flood alarm at gate g1" in reason for reason in bench.status()["hold_reasons"])
-    await until(lambda: ("g1", 95.0) in bench.site.writes, what="gate driven open")
+    await until(lambda: ("g1", Position(95.0)) in bench.site.writes, what="gate driven open")
     text = (bench.folder / "run" / "interlock.json").read_text
     await until(lambda: '"flood_alarm":true' in text(), what="interlock file says flood")

@@ -18,7 +18,7 @@ async def test_a_signed_plan_comes_into_force_and_the_level_is_held(bench: Bench
     await until(lambda: abs((bench.gate()["level_m"] or 0.0) - 2.04) < 0.01, what="level at its setpoint")
     assert (bench.gate()["mode"], bench.gate()["target"], bench.status()["plan_generation"]) == ("AUTO", "upstream_level 2.040 m", 3)
     opening = bench.gate()["opening_pct"]
-    bench.site.canal.demands_m3s["g1"] = 1.0
+    bench.canal.demands.flows_m3s["g1-field"] = 1.0
     await until(lambda: bench.gate()["opening_pct"] < opening - 8.0, what="gate closes for the unannounced demand")
     await until(lambda: abs((bench.gate()["level_m"] or 0.0) - 2.04) < 0.02, what="level back at its setpoint")
 
@@ -79,9 +79,8 @@ async def test_a_saved_plan_that_the_limits_no_longer_allow_is_not_obeyed(bench:
     await bench.start()
     assert (await bench.set_plan(make_plan(PositionObjective(opening_pct=90.0), generation=7))).ok
     await bench.end()
-    config = bench.folder / "gate.toml"
-    text = config.read_text().replace("opening_max_pct = 95.0", "opening_max_pct = 60.0")
-    config.write_text(text.replace('action = "drive_to"\nopening_pct = 95.0', 'action = "drive_to"\nopening_pct = 60.0'))
+    config = bench.folder / "site.yaml"
+    config.write_text(config.read_text().replace('"opening_max_pct": 95.0', '"opening_max_pct": 60.0'))
     await bench.start()
     await bench.alarm("site: plan_invalid")
     await until(lambda: bench.gate()["mode"] == "HOLD", what="gate left where it is")

@@ -35,10 +35,13 @@ class GateProcess:
         return self._process
 
     async def start(self) -> None:
-        command = [sys.executable, "-m", "edge_agent.gate_control.main", "run", "--config", str(self.folder / "gate.toml")]
+        command = [sys.executable, "-m", "edge_agent.gate_control.main", "run", "--config", str(self.folder / "site.yaml")]
         with (self.folder / "gate.log").open("ab") as log:
             self._process = subprocess.Popen(command, env=self._environment, stderr=log)
         await until(self.is_scanning, what="process scans")
+        if not (await self.status())["gates"]["g1"]["commissioned"]:
+            assert (await ask(self.socket, "act", gate="g1", verb="arm")).ok
+            assert (await ask(self.socket, "act", gate="g1", verb="mode", params={"mode": "auto"})).ok
 
     async def is_scanning(self) -> bool:
         if self.process.poll() is not None:
@@ -130,7 +133,7 @@ async def test_told_to_stop_it_ends_within_seconds_and_starts_no_motion(bench: B
 
 async def test_a_second_process_is_refused(bench: Bench, gate: GateProcess, python_path: dict[str, str]) -> None:
     await gate.start()
-    command = [sys.executable, "-m", "edge_agent.gate_control.main", "run", "--config", str(bench.folder / "gate.toml")]
+    command = [sys.executable, "-m", "edge_agent.gate_control.main", "run", "--config", str(bench.folder / "site.yaml")]
     second = await asyncio.to_thread(subprocess.run, command, env=python_path, capture_output=True, timeout=60)
     assert second.returncode == 2
     assert b"another munbon-gate runs here" in second.stderr
@@ -170,7 +173,7 @@ async def test_status_and_plan_are_shown_by_the_command(bench: Bench, gate: Gate
     assert (await ask(gate.socket, "plan.set", envelope=signed(make_plan()).decode())).ok
 
     async def run(*words: str) -> str:
-        command = [sys.executable, "-m", "edge_agent.gate_control.main", *words, "--config", str(bench.folder / "gate.toml")]
+        command = [sys.executable, "-m", "edge_agent.gate_control.main", *words, "--config", str(bench.folder / "site.yaml")]
         done = await asyncio.to_thread(subprocess.run, command, env=python_path, capture_output=True, text=True, timeout=60, check=True)
         return done.stdout
 

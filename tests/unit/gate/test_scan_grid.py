@@ -1,17 +1,26 @@
 """The loop's grid: late scans are measured and skipped, never made up for in a burst; systemd is fed only in time."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_agent.gate_control.loop.scan import ClockTrust, GateLoop, Ports
-from edge_agent.gate_control.model.values import MoveTo, Sample, WriteOutcome
+from edge_agent.gate_control.console.desk import Pending
+from edge_agent.gate_control.decide.instructions import Instruction
+from edge_agent.gate_control.decide.modes import Place, Role
+from edge_agent.gate_control.decide.restart import SavedState
+from edge_agent.gate_control.decide.state import SiteState
+from edge_agent.gate_control.loop.clock_trust import ClockTrust
+from edge_agent.gate_control.loop.scan import GateLoop, Ports
+from edge_agent.gate_control.model.values import Command, Sample, StopMotion, WriteOutcome
+from edge_agent.gate_control.simulation.example import example_site
 from shared.clock import SystemClock
+from shared.contracts.gate_command import GateAction, GateVerb
+from shared.contracts.gate_plan import PositionObjective
 from shared.contracts.gate_socket import JournalKind
 from shared.contracts.interlock import Interlock
-from tests.fakes.gate import make_plan, site_settings
+from tests.fakes.gate import RUNNING, make_plan
 
 
 @dataclass
@@ -38,7 +47,8 @@ class Field:
         self.fail_on: set[int] = set()
         self.stop = asyncio.Event()
         self.stop_after = 6
-        self.commands: list[MoveTo] = []
+        self.commands: list[Command] = []
+        self.error = ""
 
     async def read(self, deadline_s: float) -> Sequence[Sample]:
         self.reads += 1
@@ -48,29 +58,68 @@ class Field:
         if self.reads in self.fail_on:
             raise RuntimeError("a fault of ours")
         now_s = self.clock.monotonic_s()
-        values = {"position": 32.0, "upstream_level": 2.0, "status": 32.0}
-        return [Sample(f"g1.{name}", value, now_s) for name, value in values.items()]
+        facts = dict.fromkeys(("moving", "closed_limit", "open_limit", "jammed", "by_hand", "inhibited"), 0.0) | {"remote": 1.0}
+        values = {"g1-position": 32.0, "g1-level": 2.0} | {f"g1.{name}": value for name, value in facts.items()}
+        return [Sample(name, value, now_s) for name, value in values.items()]
 
-    async def act(self, commands: Sequence[MoveTo], deadline_s: float) -> Sequence[WriteOutcome]:
+    async def act(
+        self, commands: Sequence[Command], deadline_s: float, openings_pct: Mapping[str, float | None] | None = None
+    ) -> Sequence[WriteOutcome]:
         self.commands += commands
-        return [WriteOutcome(command.gate, command.opening_pct) for command in commands]
+        return [WriteOutcome(command.gate, command, self.error) for command in commands]
+
+
+class Counter:
+    """A desk where tests put commands."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+        self.waiting: list[Pending] = []
+
+    def put(self, action: GateAction) -> Pending:
+        pending = Pending(Instruction("i1", action, "ana", Role.OPERATOR, Place.CONSOLE))
+        self.waiting.append(pending)
+        self.arrived.set()
+        return pending
+
+    def take(self) -> tuple[Pending, ...]:
+        taken = tuple(pending.take() for pending in self.waiting)
+        self.waiting.clear()
+        self.arrived.clear()
+        return taken
 
 
 @dataclass
 class Bench:
     loop: GateLoop
     field: Field
+    desk: Counter
     journal: Memory
     notified: list[str]
     interlocks: list[bytes]
+    saved: list[SavedState]
 
 
-def make(tmp_path: Path, *, plan: Any = None) -> Bench:
-    clock, journal, notified, interlocks = SystemClock(), Memory(), list[str](), list[bytes]()
-    devices = Field(clock)
-    ports = Ports(devices, journal, interlocks.append, lambda: plan, lambda: 0, dict, notified.append)
-    loop = GateLoop(site_settings(scan_period_s=0.1), ports, clock, ClockTrust(clock, tmp_path / "clock-was-set"))
-    return Bench(loop, devices, journal, notified, interlocks)
+def make(tmp_path: Path, *, plan: Any = None, scan_period_s: float = 0.1) -> Bench:
+    clock, journal, notified, interlocks, saved = SystemClock(), Memory(), list[str](), list[bytes](), list[SavedState]()
+    devices, desk = Field(clock), Counter()
+    ports = Ports(
+        field=devices,
+        journal=journal,
+        desk=desk,
+        put_interlock=interlocks.append,
+        put_state=saved.append,
+        plan=lambda: plan,
+        remote_generation=lambda: 0,
+        conditions=dict,
+        scanned=lambda: None,
+        notify=notified.append,
+    )
+    trust = ClockTrust(clock, tmp_path / "clock-was-set")
+    state = SiteState(modes={"g1": RUNNING})
+    loop = GateLoop(example_site(scan_period_s=scan_period_s), ports, clock, trust, state)
+    loop.take_up(state, is_known=False)
+    return Bench(loop, devices, desk, journal, notified, interlocks, saved)
 
 
 async def test_a_scan_that_took_too_long_skips_what_it_missed_and_feeds_no_watchdog(tmp_path: Path) -> None:
@@ -103,9 +152,8 @@ async def test_a_late_first_scan_only_delays_readiness(tmp_path: Path) -> None:
 
 
 async def test_once_told_to_stop_no_motion_is_started(tmp_path: Path) -> None:
-    plan = make_plan()
-    bench = make(tmp_path, plan=plan.model_copy(update={"gates": {"g1": plan.gates["g1"]}}))
-    bench.field.stop_after = 1
+    bench = make(tmp_path, plan=make_plan(PositionObjective(opening_pct=60.0)))
+    bench.field.stop_after = 2
     await bench.loop.run(bench.field.stop)
     assert bench.field.commands == []
 
@@ -139,3 +187,54 @@ def test_a_clock_set_once_in_this_boot_stays_trusted_after_a_restart(tmp_path: P
     clock.synchronised = False
     assert ClockTrust(clock, tmp_path / "mark").now().wall_is_trusted
     assert not ClockTrust(clock, tmp_path / "other").now().wall_is_trusted
+
+
+async def test_what_is_still_moving_is_stopped_at_the_end(tmp_path: Path) -> None:
+    bench = make(tmp_path, plan=make_plan(PositionObjective(opening_pct=60.0)))
+    bench.field.stop_after = 4
+    await bench.loop.run(bench.field.stop)
+    assert bench.field.commands
+    await bench.loop.stop_motion()
+    assert isinstance(bench.field.commands[-1], StopMotion)
+
+
+async def test_a_command_is_carried_out_by_a_scan_of_its_own_and_answered_with_the_reason(tmp_path: Path) -> None:
+    bench = make(tmp_path, plan=make_plan(PositionObjective(opening_pct=32.0)), scan_period_s=5.0)
+    bench.field.stop_after = 1_000
+    running = asyncio.create_task(bench.loop.run(bench.field.stop))
+    try:
+        await bench.desk.put(GateAction(gate="g1", verb=GateVerb.MODE, params={"mode": "manual"})).outcome()
+        # the first scan of a process only observes; the second is this command's own, long before the grid's next
+        async with asyncio.timeout(2.0):
+            await bench.desk.put(GateAction(gate="g1", verb=GateVerb.MODE, params={"mode": "manual"})).outcome()
+            outcome = await bench.desk.put(GateAction(gate="g1", verb=GateVerb.MOVE, params={"opening_pct": 50.0})).outcome()
+    finally:
+        bench.field.stop.set()
+        await running
+    assert outcome.accepted
+    assert "moved by ana to 50.0 %" in outcome.reasons
+    assert [command.gate for command in bench.field.commands] == ["g1"]
+
+
+async def test_a_command_that_its_device_did_not_take_is_answered_so(tmp_path: Path) -> None:
+    bench = make(tmp_path)
+    bench.field.error = "exception code 4"
+    await bench.loop.scan()
+    await bench.loop.scan()
+    pending = bench.desk.put(GateAction(gate="g1", verb=GateVerb.MOVE, params={"opening_pct": 50.0}))
+    await bench.loop.scan()
+    outcome = await pending.outcome()
+    assert outcome.reasons[-1] == "device: exception code 4"
+
+
+async def test_what_people_said_is_saved_at_once_and_nothing_before_the_old_state_was_read(tmp_path: Path) -> None:
+    bench = make(tmp_path)
+    await bench.loop.scan()
+    assert bench.saved == []
+    bench.loop.take_up(SiteState(modes={"g1": RUNNING}))
+    await bench.loop.scan()
+    count = len(bench.saved)
+    bench.desk.put(GateAction(gate="g1", verb=GateVerb.SERVICE, params={"service": "out"}))
+    await bench.loop.scan()
+    assert len(bench.saved) > count
+    assert not bench.saved[-1].state.modes["g1"].in_service

@@ -13,6 +13,7 @@ from edge_agent.command.gate_client import GateClient, GateRefused, GateUnreacha
 from edge_agent.command.handler import CLOCK_TOLERANCE_S, CommandHandler
 from edge_agent.store.state import StateStore
 from shared.contracts.command import Command, CommandReply
+from shared.contracts.gate_command import CommandView
 from shared.contracts.gate_socket import GateReply, GateRequest, GateStatus, PlanView
 from shared.contracts.subjects import command as command_subject
 from shared.signing.dsse import sign_document
@@ -25,6 +26,7 @@ from tests.fakes.fake_clock import START, FakeClock
 class FakeGate:
     def __init__(self) -> None:
         self.plans: list[Mapping[str, Any]] = []
+        self.commands: list[Mapping[str, Any]] = []
         self.error: Exception | None = None
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -38,6 +40,12 @@ class FakeGate:
             raise self.error
         self.plans.append(envelope)
         return PlanView(state="in_force", generation=4)
+
+    async def run_command(self, envelope: Mapping[str, Any]) -> CommandView:
+        if self.error is not None:
+            raise self.error
+        self.commands.append(envelope)
+        return CommandView(id="0123456789abcdef", gate="g1", verb="move", accepted=True, reasons=("to 40.0 %",))
 
     async def show_plan(self) -> PlanView:
         return PlanView(state="standby", generation=3)
@@ -78,6 +86,9 @@ async def test_each_known_verb_is_answered(bench: Bench) -> None:
     assert (await bench.send("gate.plan.show")).data["state"] == "standby"
     reply = await bench.send("gate.plan.set", {"envelope": {"payload": "p"}})
 
+    carried = await bench.send("gate.command.run", {"envelope": {"payload": "c"}})
+
+    assert (carried.accepted, carried.data["reasons"], bench.gate.commands) == (True, ["to 40.0 %"], [{"payload": "c"}])
     assert (reply.accepted, reply.data["generation"]) == (True, 4)
     assert bench.gate.plans == [{"payload": "p"}]
 
@@ -87,7 +98,7 @@ async def test_what_is_not_for_this_node_or_not_signed_is_refused(bench: Bench) 
         "SignatureInvalid": await bench.send("ping", signer=STRANGER),
         "WrongAddress": await bench.send("ping", node="pi-south"),
         "UnknownVerb": await bench.send("reboot"),
-        "Malformed": await bench.send("gate.plan.set", {}),
+        "Malformed": await bench.send("gate.command.run", {"envelope": "text"}),
     }
 
     assert {reply.code for reply in refused.values()} == refused.keys()
@@ -128,11 +139,14 @@ async def test_a_node_that_lost_its_clock_stays_within_reach(bench: Bench) -> No
 async def test_the_gates_own_word_goes_back_to_central(bench: Bench) -> None:
     bench.gate.error = GateRefused("generation 3 is not newer than 4", code="OutOfOrder")
     refused = await bench.send("gate.plan.set", {"envelope": {}})
+    bench.gate.error = GateRefused("gate g1 is tagged out by som", code="TaggedOut")
+    tagged = await bench.send("gate.command.run", {"envelope": {}})
     bench.gate.error = GateUnreachable("connection refused", subject="gate.sock")
     unreachable = await bench.send("gate.plan.set", {"envelope": {}})
 
     assert (refused.accepted, refused.code) == (False, "OutOfOrder")
     assert "generation 3" in refused.reason
+    assert (tagged.accepted, tagged.code, "som" in tagged.reason) == (False, "TaggedOut", True)
     assert unreachable.code == "GateUnreachable"
 
 

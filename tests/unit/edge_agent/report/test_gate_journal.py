@@ -110,6 +110,15 @@ async def test_plans_and_modes_have_events_of_their_own_and_the_rest_is_journall
     assert bench.events("GateJournaled")[0].data["records"][0]["kind"] == "started"
 
 
+async def test_a_command_goes_at_once_and_a_record_of_a_newer_gate_is_carried_all_the_same(bench: Bench) -> None:
+    bench.gate.write(JournalKind.COMMAND_ACCEPTED, verb="move", by="som", **{"from": "console"})
+    bench.gate.records.append(JournalRecord.model_validate(bench.gate.records[0].to_json() | {"cursor": 2, "kind": "dreamt"}))
+    await bench.follow()
+
+    assert bench.events("GateCommandAccepted")[0].data["verb"] == "move"
+    assert bench.events("GateJournaled")[0].data["records"][0]["kind"] == "dreamt"
+
+
 async def test_each_record_is_taken_over_once_also_over_restarts(bench: Bench) -> None:
     for number in range(5):
         bench.gate.write(JournalKind.SAMPLES, level_m=float(number))

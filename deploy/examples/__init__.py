@@ -1,0 +1,7 @@
+"""Sites to copy from, on the geometry of ASCE test canal 1.
+
+Takes: the canal's published figures, from `edge_agent.gate_control.simulation.asce`.
+Gives: `canal-8-pools/site.yaml`, `canal-8-sites/1..8/site.yaml`; `python -m deploy.examples` writes them anew.
+May import: `edge_agent.gate_control`.
+Never: holds a figure that `munbon-gate check` does not find good.
+"""

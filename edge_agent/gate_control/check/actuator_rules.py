@@ -1,0 +1,222 @@
+"""Gates and their motors: travel, tables, outputs, deadbands, and what happens when we fall silent. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from edge_agent.gate_control.check.device_rules import unit_of
+from edge_agent.gate_control.check.finding import Path, Remark
+from edge_agent.gate_control.decide.hydraulics import resolution_pct
+from edge_agent.gate_control.model.configuration import SiteConfiguration
+from edge_agent.gate_control.model.devices import ModbusRtu, Point, RegisterPlace, RegisterType
+from edge_agent.gate_control.model.gates import Gate
+
+COUNTS_IN_DEADBAND = 2.0
+BEATS_IN_TIMER = 3.0
+"""Heartbeats that may be lost before the actuator acts by itself."""
+SPEED_MAX_M_PER_S = 0.5
+_ROUNDING = 1e-9
+
+
+def actuator_remarks(site: SiteConfiguration) -> Iterator[Remark]:
+    """Everything about the gates' actuators."""
+    yield from _shared_outputs(site)
+    for path, gate in gates_of(site):
+        position = site.point(gate.actuator.position)
+        yield from _travel(gate, path)
+        yield from _limits(gate, path)
+        yield from _outputs(gate, (*path, "actuator"))
+        yield from _status(gate, (*path, "actuator", "status"))
+        yield from _comms_lost(site, gate, (*path, "actuator", "comms_lost"))
+        if position is not None:
+            yield from _position(gate, position, path)
+            yield from _deadband(gate, position, path)
+
+
+def gates_of(site: SiteConfiguration) -> Iterator[tuple[Path, Gate]]:
+    """Each gate with its place in the file."""
+    for index, structure in enumerate(site.structures):
+        for bay, gate in enumerate(structure.gates):
+            yield ("structures", index, "gates", bay), gate
+
+
+def _travel(gate: Gate, path: Path) -> Iterator[Remark]:
+    where: Path = (*path, "actuator", "table")
+    height_m, table = gate.geometry.height_m, gate.actuator.table
+    if height_m / gate.actuator.stroke_time_s > SPEED_MAX_M_PER_S:
+        problem = f"{height_m:g} m in stroke_time_s {gate.actuator.stroke_time_s:g}"
+        why = "no canal gate moves that fast; motion would be judged far too early"
+        yield Remark((*path, "actuator", "stroke_time_s"), problem, why, "give the seconds from closed to open")
+    if len(table) == 1:
+        yield Remark(where, "the table has one row", "a line needs two", "give at least a row at closed and one at open")
+    for index, (lower, upper) in enumerate(pairwise(table)):
+        if upper.opening_m <= lower.opening_m:
+            problem = f"opening_m {upper.opening_m:g} does not rise over {lower.opening_m:g}"
+            yield Remark((*where, index + 1), problem, "one opening would have two counts", "sort the rows by opening_m, each larger")
+    steps = [upper.count - lower.count for lower, upper in pairwise(table)]
+    if steps and not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
+        yield Remark(where, "the counts neither only rise nor only fall", "one count would have two openings", "measure the table anew")
+    if table and (table[0].opening_m > 0.01 * height_m or abs(table[-1].opening_m - height_m) > 0.01 * height_m):
+        problem = f"the table goes from {table[0].opening_m:g} to {table[-1].opening_m:g} m, the gate's travel from 0 to {height_m:g} m"
+        yield Remark(where, problem, "0 % or 100 % could not be told to the actuator", "begin at 0 and end at height_m")
+
+
+def _limits(gate: Gate, path: Path) -> Iterator[Remark]:
+    limits = gate.limits
+    low, high = limits.opening_min_pct, limits.opening_max_pct
+    if high - low < limits.deadband_pct:
+        problem = f"opening_min_pct {low:g} to opening_max_pct {high:g} leaves less room than deadband_pct {limits.deadband_pct:g}"
+        yield Remark((*path, "limits", "opening_max_pct"), problem, "the gate could never move", "widen the limits")
+    if limits.max_step_pct < limits.deadband_pct:
+        problem = f"max_step_pct {limits.max_step_pct:g} is below deadband_pct {limits.deadband_pct:g}"
+        yield Remark((*path, "limits", "max_step_pct"), problem, "no step would be large enough to be made", "raise max_step_pct")
+    asked: list[tuple[Path, float | None]] = [
+        (("fallback", "opening_pct"), gate.fallback.opening_pct),
+        (("fail_safe_pct",), gate.fail_safe_pct),
+    ]
+    asked += [(("interlocks", index, "opening_pct"), item.opening_pct) for index, item in enumerate(gate.interlocks)]
+    for tail, opening_pct in asked:
+        if opening_pct is not None and not low <= opening_pct <= high:
+            problem = f"{opening_pct:g} % lies outside the gate's own limits {low:g} to {high:g} %"
+            yield Remark(
+                (*path, *tail), problem, "travel limits hold for protection too: the gate would stop before it", "move it, or the limits"
+            )
+    if (gate.fail_safe == "position") != (gate.fail_safe_pct is not None):
+        problem = "fail_safe_pct belongs to fail_safe 'position', and to it alone"
+        yield Remark((*path, "fail_safe"), problem, "it would be unclear where the gate goes", "give both, or neither")
+
+
+def _outputs(gate: Gate, path: Path) -> Iterator[Remark]:
+    actuator, relays = gate.actuator, gate.actuator.relays
+    if actuator.desired_position is not None and actuator.desired_position.table != "holding":
+        where: Path = (*path, "desired_position", "table")
+        yield Remark(where, "desired_position stands among the input registers", "they cannot be written", "write 'table: holding'")
+    if relays is None:
+        return
+    where = (*path, "relays")
+    for key, output in (("raise_output", relays.raise_output), ("lower_output", relays.lower_output)):
+        if output.table != "holding" or output.type is not RegisterType.BIT:
+            problem = f"{key} is no single bit that can be written"
+            yield Remark(
+                (*where, key), problem, "a relay is one bit of the holding table", "write 'table: holding', 'type: bit' and 'bit:'"
+            )
+    limit_s = relays.hardware_pulse_limit_s
+    key_path: Path = (*where, "hardware_pulse_limit_s")
+    if limit_s is None:
+        why = "when this process dies with a relay closed, nothing in software opens it: the motor runs to its stop"
+        yield Remark(key_path, "relays without a hardware pulse limit", why, "wire a retriggerable one-shot, and give its time here")
+    elif limit_s >= actuator.stroke_time_s:
+        problem = f"the hardware pulse limit of {limit_s:g} s is a whole stroke ({actuator.stroke_time_s:g} s)"
+        yield Remark(key_path, problem, "it would let the gate run its whole travel", "set the one-shot to a tenth of the stroke or less")
+    elif limit_s < gate.limits.min_run_s:
+        problem = f"the hardware pulse limit of {limit_s:g} s is shorter than min_run_s {gate.limits.min_run_s:g}"
+        yield Remark(key_path, problem, "every move would be cut off by it", "lower min_run_s, or lengthen the one-shot")
+
+
+def _status(gate: Gate, path: Path) -> Iterator[Remark]:
+    bits = gate.actuator.status.model_dump(exclude={"device", "register_address", "table"}) if gate.actuator.status is not None else {}
+    given = {key: bit for key, bit in bits.items() if bit is not None}
+    for key, bit in given.items():
+        if not 0 <= bit <= 15:
+            yield Remark((*path, key), f"{key} {bit} is no bit of a register", "a register has bits 0 to 15", "count from the lowest, 0")
+        elif list(given.values()).count(bit) > 1:
+            yield Remark((*path, key), f"bit {bit} has more than one meaning", "one of them would be false", "give each fact its own bit")
+
+
+def _comms_lost(site: SiteConfiguration, gate: Gate, path: Path) -> Iterator[Remark]:
+    lost = gate.actuator.comms_lost
+    if (lost.action == "position") != (lost.opening_pct is not None):
+        problem = "opening_pct belongs to action 'position', and to it alone"
+        yield Remark((*path, "opening_pct"), problem, "what the actuator does would be unclear", "give both, or neither")
+    beat_s = max(site.scan_period_s, _round_s(site, gate.actuator.device))
+    if lost.timer_s < BEATS_IN_TIMER * beat_s:
+        problem = f"timer_s {lost.timer_s:g} is less than three heartbeats of {beat_s:g} s"
+        why = "the actuator would take one lost answer for our death, and act by itself"
+        remedy = f"set the timer to {BEATS_IN_TIMER * beat_s:g} s or more, scan faster, or put fewer units on its line"
+        yield Remark((*path, "timer_s"), problem, why, remedy)
+
+
+def _round_s(site: SiteConfiguration, device_id: str) -> float:
+    """How long one round over a serial line may take when all of its units are silent."""
+    own = next((device for device in site.devices if device.id == device_id), None)
+    if own is None or not isinstance(own.link, ModbusRtu):
+        return 0.0
+    same = [device for device in site.devices if isinstance(device.link, ModbusRtu) and device.link.path == own.link.path]
+    return sum(device.timeout_s * (1 + device.retries) + own.link.max_response_s for device in same)
+
+
+def _position(gate: Gate, position: Point, path: Path) -> Iterator[Remark]:
+    where: Path = (*path, "actuator", "position")
+    if position.remote:
+        yield Remark(
+            where, f"point {position.id} belongs to site {position.remote}", "motion is watched at the gate", "name a point of this site"
+        )
+    if position.unit not in ("pct", "count"):
+        problem = f"point {position.id} is in {position.unit}, neither pct nor count"
+        yield Remark(where, problem, "it stands for the gate's position", "name the position, or correct its unit")
+        return
+    if position.unit == "count" and not gate.actuator.table:
+        problem = f"point {position.id} is in counts, and the actuator has no table"
+        yield Remark(where, problem, "counts say nothing without it", "measure count and opening_m at closed, open and some places between")
+    counts = [row.count for row in gate.actuator.table] or [0.0, 100.0]
+    if position.valid_min > min(counts) or position.valid_max < max(counts):
+        problem = (
+            f"point {position.id} is believed from {position.valid_min:g} to {position.valid_max:g},"
+            f" but the travel is {min(counts):g} to {max(counts):g}"
+        )
+        yield Remark(where, problem, "an end position would count as a bad reading", "widen valid_min and valid_max")
+
+
+def _deadband(gate: Gate, position: Point, path: Path) -> Iterator[Remark]:
+    limits, step_pct = gate.limits, resolution_pct(gate, position)
+    run_pct = 100.0 * limits.min_run_s / gate.actuator.stroke_time_s
+    if limits.deadband_pct < COUNTS_IN_DEADBAND * step_pct - _ROUNDING:
+        least = COUNTS_IN_DEADBAND * step_pct
+        problem = f"deadband_pct {limits.deadband_pct:g} is less than two position counts ({least:.3g} %)"
+        why = "the gate would hunt for an opening that it cannot see"
+        yield Remark((*path, "limits", "deadband_pct"), problem, why, f"give at least {least:.3g}, or a finer position")
+    if limits.deadband_pct < run_pct - _ROUNDING:
+        problem = (
+            f"deadband_pct {limits.deadband_pct:g} is less than the travel of the minimum run ({run_pct:.3g} % in {limits.min_run_s:g} s)"
+        )
+        why = "the smallest move overshoots by more than was asked, and is then taken back"
+        yield Remark((*path, "limits", "deadband_pct"), problem, why, f"give at least {run_pct:.3g}, or a shorter min_run_s")
+    if gate.motion.tolerance_pct < step_pct - _ROUNDING:
+        problem = f"tolerance_pct {gate.motion.tolerance_pct:g} is less than one position count ({step_pct:.3g} %)"
+        yield Remark((*path, "motion", "tolerance_pct"), problem, "the gate might never count as arrived", f"give at least {step_pct:.3g}")
+    if gate.motion.tolerance_pct > limits.deadband_pct + _ROUNDING:
+        problem = f"tolerance_pct {gate.motion.tolerance_pct:g} is more than deadband_pct {limits.deadband_pct:g}"
+        why = "a smallest move would count as arrived before it began, and a stuck gate as good"
+        yield Remark((*path, "motion", "tolerance_pct"), problem, why, "lower tolerance_pct, or raise deadband_pct")
+
+
+def _shared_outputs(site: SiteConfiguration) -> Iterator[Remark]:
+    """Two gates on one register: each would undo what the other asked for."""
+    units = {device.id: unit_of(device) for device in site.devices}
+    taken: dict[tuple[str, int], list[tuple[int | None, str]]] = {}
+    positions: dict[str, str] = {}
+    for path, gate in gates_of(site):
+        for tail, output in _written(gate):
+            for register in range(output.register_address, output.register_address + output.type.register_count):
+                owners = taken.setdefault((units.get(output.device, output.device), register), [])
+                for bit, owner in owners:
+                    if bit is None or output.bit is None or bit == output.bit:
+                        problem = f"register {register} of {output.device} is written for {owner} too"
+                        yield Remark((*path, *tail, "register"), problem, "one would move the other's gate", "give each its own register")
+                owners.append((output.bit, f"{gate.id} {tail[-1]}"))
+        other = positions.setdefault(gate.actuator.position, gate.id)
+        if other != gate.id:
+            problem = f"point {gate.actuator.position} is the position of gate {other} too"
+            yield Remark(
+                (*path, "actuator", "position"), problem, "one gate's motion would be judged by the other's", "give each its own point"
+            )
+
+
+def _written(gate: Gate) -> Iterator[tuple[Path, RegisterPlace]]:
+    actuator = gate.actuator
+    if actuator.desired_position is not None:
+        yield ("actuator", "desired_position"), actuator.desired_position
+    if actuator.relays is not None:
+        yield ("actuator", "relays", "raise_output"), actuator.relays.raise_output
+        yield ("actuator", "relays", "lower_output"), actuator.relays.lower_output

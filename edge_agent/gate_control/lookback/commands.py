@@ -1,0 +1,195 @@
+"""`munbon-gate replay`, `shadow` and `explain`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edge_agent.gate_control.check.yaml_site import load_site
+from edge_agent.gate_control.journal.code_digest import code_digest
+from edge_agent.gate_control.lookback.compare import Comparison, Difference, Explanation, compare, compare_one, explain
+from edge_agent.gate_control.lookback.source import JournalSource
+from shared.clock import SystemClock
+from shared.contracts.base import format_utc
+from shared.errors import UsageError
+
+DEFAULT_CONFIG = "/etc/munbon/site.yaml"
+JOURNAL_FILE = "gate.sqlite"
+DIFFERENT = 4
+"""Exit code: the same scans were decided otherwise."""
+SHOWN = 10
+FOLLOW_S = 2.0
+
+
+def add_commands(commands: Any) -> None:
+    """Add the three to a parser's subcommands."""
+    replay = commands.add_parser(
+        "replay", help="decide journalled scans again; exit code 4 where something differs", description=_replay.__doc__
+    )
+    shadow = commands.add_parser("shadow", help="decide along with a running gate, acting on nothing", description=_shadow.__doc__)
+    why = commands.add_parser("explain", help="why a gate moved, or did not", description=_explain.__doc__)
+    for command in (replay, shadow, why):
+        command.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), help=f"configuration (default {DEFAULT_CONFIG})")
+        command.add_argument("--journal", type=Path, help="the journal's file, instead of the one that the configuration names")
+        command.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    for command in (replay, shadow):
+        command.add_argument("--site", type=Path, help="decide by this site.yaml instead of the one of then")
+    replay.add_argument("--from", dest="since", type=moment, help="first time, for example 2026-05-01T06:00:00Z (no zone: local time)")
+    replay.add_argument("--to", dest="until", type=moment, help="last time")
+    shadow.add_argument("--scans", type=int, help="end after so many scans (default: until Ctrl-C)")
+    why.add_argument("gate")
+    why.add_argument("--at", type=moment, help="the last scan up to this time (default: the newest that is kept)")
+    replay.set_defaults(handler=_replay)
+    shadow.set_defaults(handler=_shadow)
+    why.set_defaults(handler=_explain)
+
+
+def moment(text: str) -> datetime:
+    """A time as people type it: RFC 3339, without a zone local time.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 2026-05-01T06:00:00Z") from error
+    return found.astimezone(UTC)
+
+
+def _source(options: argparse.Namespace) -> JournalSource:
+    if options.journal is not None:
+        return JournalSource(options.journal)
+    site = load_site(options.config)
+    return JournalSource(options.config.resolve().parent / site.state_dir / JOURNAL_FILE)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    """Decide journalled scans again, each block from its own beginning, and show where today's code or another configuration parts."""
+    if options.since is not None and options.until is not None and options.since > options.until:
+        raise UsageError("--from lies after --to", subject="replay", remedy="swap them")
+    other = load_site(options.site) if options.site is not None else None
+    source = _source(options)
+    try:
+        found = compare(source.chapters(source.ids(options.since, options.until)), other)
+    finally:
+        source.close()
+    sys.stdout.write(_json(_comparison_data(found)) if options.output == "json" else comparison_text(found))
+    return DIFFERENT if found.differences or found.unreadable else 0
+
+
+def _shadow(options: argparse.Namespace) -> int:
+    """Follow a running gate's journal with the code of this installation. Differences come some minutes late at most."""
+    other = load_site(options.site) if options.site is not None else None
+    source = _source(options)
+    found, seen = Comparison(), max(source.ids(), default=0)
+    sys.stderr.write("deciding along; nothing is acted on; Ctrl-C ends\n")
+    try:
+        while options.scans is None or found.scans < options.scans:
+            for chapter in source.chapters([each for each in source.ids() if each > seen]):
+                seen = chapter.id
+                difference = compare_one(found, chapter, other)
+                if difference is not None:
+                    sys.stdout.write(_json(_difference_data(difference)) if options.output == "json" else difference_text(difference))
+                    sys.stdout.flush()
+            asyncio.run(SystemClock().sleep(FOLLOW_S))
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+    finally:
+        source.close()
+    sys.stdout.write(_json(_comparison_data(found)) if options.output == "json" else comparison_text(found))
+    return DIFFERENT if found.differences or found.unreadable else 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    """Why a gate moved or did not: its readings, its objective, and the reasons of the scan, decided again from the journal."""
+    source = _source(options)
+    try:
+        ids = source.ids(until=options.at)
+        found = explain(source.chapters(ids[-1:]), options.gate, options.at or datetime.max.replace(tzinfo=UTC))
+    finally:
+        source.close()
+    sys.stdout.write(_json(_explanation_data(found)) if options.output == "json" else explanation_text(found))
+    return 0
+
+
+def comparison_text(found: Comparison) -> str:
+    """For people."""
+    if found.first_at is None or found.last_at is None:
+        return "\n".join(["no scans are kept for that time", *found.unreadable]) + "\n"
+    lines = [
+        f"{found.scans} scans in {found.blocks} blocks, {format_utc(found.first_at)} to {format_utc(found.last_at)}",
+        f"decided again by code {code_digest()[:12]}; {found.blocks_of_other_code} blocks were decided by other code",
+    ]
+    lines += [f"not readable by this version: {each}" for each in found.unreadable]
+    lines.append(f"{len(found.differences) or 'no'} block(s) differ" if found.blocks else "nothing to compare")
+    text = "\n".join(lines) + "\n" + "".join(difference_text(each) for each in found.differences[:SHOWN])
+    hidden = len(found.differences) - SHOWN
+    return text + (f"and {hidden} more; -o json shows all\n" if hidden > 0 else "")
+
+
+def difference_text(difference: Difference) -> str:
+    """For people."""
+    same = " (same code: a fault of ours, please report)" if difference.by_same_code else ""
+    return (
+        f"{format_utc(difference.at)}{same}\n  then   {', '.join(difference.then) or 'nothing'}\n"
+        f"  today  {', '.join(difference.today) or 'nothing'}\n" + "".join(f"         {reason}\n" for reason in difference.reasons)
+    )
+
+
+def explanation_text(found: Explanation) -> str:
+    """For people."""
+    opening = "not known" if found.opening_pct is None else f"{found.opening_pct:.1f} %"
+    lines = [
+        f"gate {found.gate} at {format_utc(found.at)}: {found.mode}, opening {opening}, target {found.target or 'none'}",
+        *(f"  because {reason}" for reason in found.reasons),
+        f"  commanded in this scan: {', '.join(found.commands) or 'nothing'}",
+    ]
+    if found.last_command_at is not None and not found.commands:
+        lines.append(f"  last command: {found.last_command} at {format_utc(found.last_command_at)}")
+    for name, value, quality, age_s, reasons in found.readings:
+        shown = "-" if value is None else f"{value:.3f}"
+        lines.append(f"  {name:<24} {shown:>9}  {quality}, {age_s:g} s old{': ' + '; '.join(reasons) if reasons else ''}")
+    if found.alarms:
+        lines.append(f"  alarms: {', '.join(found.alarms)}")
+    if not found.by_same_code:
+        lines.append("  decided then by another version of the code; the reasons are this version's")
+    return "\n".join(lines) + "\n"
+
+
+def _difference_data(difference: Difference) -> dict[str, Any]:
+    return {**dataclasses.asdict(difference), "at": format_utc(difference.at)}
+
+
+def _comparison_data(found: Comparison) -> dict[str, Any]:
+    return {
+        "blocks": found.blocks,
+        "scans": found.scans,
+        "code_digest": code_digest(),
+        "blocks_of_other_code": found.blocks_of_other_code,
+        "unreadable": found.unreadable,
+        "first_at": format_utc(found.first_at) if found.first_at else None,
+        "last_at": format_utc(found.last_at) if found.last_at else None,
+        "differences": [_difference_data(each) for each in found.differences],
+    }
+
+
+def _explanation_data(found: Explanation) -> dict[str, Any]:
+    names = ("name", "value", "quality", "age_s", "reasons")
+    return {
+        **dataclasses.asdict(found),
+        "at": format_utc(found.at),
+        "last_command_at": format_utc(found.last_command_at) if found.last_command_at else None,
+        "readings": [dict(zip(names, reading, strict=True)) for reading in found.readings],
+    }
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=2) + "\n"

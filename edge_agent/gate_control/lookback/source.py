@@ -1,0 +1,70 @@
+"""Blocks of a journal's file, with the configuration that they were decided by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge_agent.gate_control.journal.database import StoredBlock
+from edge_agent.gate_control.journal.packing import unpack
+from edge_agent.gate_control.journal.reader import ScanReader
+from edge_agent.gate_control.model.configuration import SiteConfiguration
+from edge_agent.gate_control.replay.blocks import Block, BlockDamaged, read_block
+from edge_agent.gate_control.replay.quantise import Steps
+from shared.contracts.base import format_utc
+from shared.errors import Permanent
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One block and what it takes to decide it again."""
+
+    id: int
+    stored: StoredBlock
+    site: SiteConfiguration
+    block: Block
+
+
+class JournalSource:
+    """Reads only; the process that writes is not held up.
+
+    Raises:
+        UsageError: there is no journal there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reader = ScanReader(path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    def ids(self, since: datetime | None = None, until: datetime | None = None) -> list[int]:
+        """Blocks with scans between two times, oldest first.
+
+        Raises:
+            Permanent: the file cannot be read.
+        """
+        return self._reader.block_ids(format_utc(since or EARLIEST), format_utc(until or LATEST))
+
+    def chapters(self, ids: list[int]) -> Iterator[Chapter]:
+        """These blocks, one at a time; those that were trimmed meanwhile are left out.
+
+        Raises:
+            Permanent: a block or its configuration is damaged, or of a version that this one cannot read.
+        """
+        for block_id in ids:
+            found = self._reader.block(block_id)
+            if found is None:
+                continue
+            stored, text = found
+            try:
+                site = SiteConfiguration.model_validate_json(text)
+                yield Chapter(block_id, stored, site, read_block(Steps(site), unpack(stored.content)))
+            except (BlockDamaged, ValueError) as error:
+                raise Permanent(f"block {block_id}: {error}", subject=str(self._path)) from error

@@ -1,0 +1,146 @@
+"""One point or fact: number, range, rate, order, age, current loop. Pure.
+
+Rule: a value that is no number, out of range, too fast or old news is not believed; the last believed value stays, ages,
+is degraded at half its time and bad after all of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edge_agent.gate_control.model.devices import Point
+from edge_agent.gate_control.model.values import Now, PointHistory, Quality, Reading, Sample
+
+FUTURE_TOLERANCE_S = 1.0
+LEAST_RATE_GAP_S = 1.0
+"""Changes are judged over at least this time: the time between two samples of one device wavers."""
+DEGRADED_SHARE = 0.5
+"""Of `stale_after_s`."""
+LOOP_FAULT_LOW_MA, LOOP_FAULT_HIGH_MA = 3.6, 21.0
+LOOP_VALID_LOW_MA, LOOP_VALID_HIGH_MA = 3.8, 20.5
+"""NAMUR NE 43."""
+
+
+def validate_point(
+    point: Point, history: PointHistory, samples: Sequence[Sample], now: Now, *, source: str
+) -> tuple[PointHistory, Reading]:
+    """A point's reading from what came in this scan, in whatever order it came.
+
+    A change is too fast when it exceeds `max_rate_per_s` times the time since the last believed value (at least one
+    second), so that a true step is believed after a while. A current loop that says it is broken is bad as soon as that
+    has lasted `fault_after_s`, however young the last value is.
+    """
+    history = begun(history, now)
+    before = history
+    problems: list[str] = []
+    for sample in in_order(samples):
+        history, problem = _take(point, history, sample, now)
+        problems += [problem] if problem else []
+    if not samples:
+        problems.append("nothing came in this scan")
+    fresh = history.value is not None and (before.value is None or history.sampled_at_s > before.sampled_at_s)
+    reasons = tuple(dict.fromkeys(problems))
+    age_s = age_of(history, now)
+    if history.value is None or age_s > point.stale_after_s:
+        return history, Reading(history.value, age_s, Quality.BAD, source, (*reasons, f"no value for {age_s:.0f} s"))
+    broken_s = _loop_broken_s(point, history, now)
+    if broken_s is not None:
+        return history, Reading(history.value, age_s, Quality.BAD, source, (*reasons, f"current loop broken for {broken_s:.0f} s"))
+    if age_s > DEGRADED_SHARE * point.stale_after_s:
+        return history, Reading(history.value, age_s, Quality.DEGRADED, source, (*reasons, f"{age_s:.0f} s old"), fresh)
+    if not _is_inside_loop(point, history.value):
+        reason = f"current loop outside {LOOP_VALID_LOW_MA} to {LOOP_VALID_HIGH_MA} mA"
+        return history, Reading(history.value, age_s, Quality.DEGRADED, source, (*reasons, reason), fresh)
+    return history, Reading(history.value, age_s, Quality.GOOD, source, reasons, fresh)
+
+
+def validate_fact(
+    history: PointHistory, samples: Sequence[Sample], now: Now, stale_after_s: float, *, source: str
+) -> tuple[PointHistory, Reading]:
+    """What an actuator says about itself, 0 or 1. Unreadable it is bad at once; unheard of it is bad after `stale_after_s`."""
+    history = begun(history, now)
+    ordered = in_order(samples)
+    problem = ""
+    before_s = history.sampled_at_s if history.value is not None else None
+    for sample in ordered:
+        problem = "" if sample.value in (0.0, 1.0) else sample.error or "is neither 0 nor 1"
+        if not problem and (history.value is None or sample.sampled_at_s >= history.sampled_at_s):
+            history = replace(history, value=sample.value, sampled_at_s=sample.sampled_at_s)
+    age_s = age_of(history, now)
+    if problem or history.value is None or age_s > stale_after_s:
+        return history, Reading(history.value, age_s, Quality.BAD, source, (problem or f"no value for {age_s:.0f} s",))
+    fresh = before_s is None or history.sampled_at_s > before_s
+    return history, Reading(history.value, age_s, Quality.GOOD, source, (), fresh)
+
+
+def in_order(samples: Sequence[Sample]) -> list[Sample]:
+    """By sample time; those without a usable time come first, and are not believed."""
+    return sorted(samples, key=lambda sample: sample.sampled_at_s if math.isfinite(sample.sampled_at_s) else -math.inf)
+
+
+def begun(history: PointHistory, now: Now) -> PointHistory:
+    """The history, or a new one where it lies in the future: then the clock is another one, and no age would mean anything."""
+    first_seen_s = history.first_seen_s
+    if first_seen_s is None or first_seen_s > now.monotonic_s:
+        first_seen_s = now.monotonic_s
+    if history.value is not None and history.sampled_at_s > now.monotonic_s + FUTURE_TOLERANCE_S:
+        return PointHistory(first_seen_s=first_seen_s)
+    return replace(history, first_seen_s=first_seen_s)
+
+
+def age_of(history: PointHistory, now: Now) -> float:
+    """Of the last believed value; without one, since the point was first asked for."""
+    since_s = history.sampled_at_s if history.value is not None else history.first_seen_s
+    return max(0.0, now.monotonic_s - (since_s if since_s is not None else now.monotonic_s))
+
+
+def _take(point: Point, history: PointHistory, sample: Sample, now: Now) -> tuple[PointHistory, str]:
+    value = sample.value
+    if value is None:
+        return history, sample.error or "no answer"
+    if not math.isfinite(sample.sampled_at_s) or sample.sampled_at_s > now.monotonic_s + FUTURE_TOLERANCE_S:
+        return history, "is from the future"
+    if not math.isfinite(value):
+        return history, "is no number"
+    if history.value is not None and sample.sampled_at_s <= history.sampled_at_s:
+        # the very sample that was believed before is no news and no fault: it ages
+        return history, "" if sample.sampled_at_s == history.sampled_at_s else "is older than the last value"
+    current_ma = _current_ma(point, value)
+    if current_ma is not None and not LOOP_FAULT_LOW_MA <= current_ma <= LOOP_FAULT_HIGH_MA:
+        since_s = history.loop_fault_since_s if history.loop_fault_since_s is not None else sample.sampled_at_s
+        return replace(history, loop_fault_since_s=since_s), f"current loop at {current_ma:.1f} mA: broken"
+    history = replace(history, loop_fault_since_s=None)
+    problem = _disbelief(point, history, value, sample.sampled_at_s)
+    return (history, problem) if problem else (replace(history, value=value, sampled_at_s=sample.sampled_at_s), "")
+
+
+def _disbelief(point: Point, history: PointHistory, value: float, sampled_at_s: float) -> str:
+    if not point.valid_min <= value <= point.valid_max:
+        return f"{value:g} lies outside {point.valid_min:g} to {point.valid_max:g}"
+    if history.value is None:
+        return ""
+    gap_s = max(LEAST_RATE_GAP_S, sampled_at_s - history.sampled_at_s)
+    if abs(value - history.value) > point.max_rate_per_s * gap_s:
+        return f"changed by {value - history.value:+.3g} in {gap_s:.0f} s, at most {point.max_rate_per_s:g} a second is believed"
+    return ""
+
+
+def _current_ma(point: Point, value: float) -> float | None:
+    loop = point.current_loop
+    if loop is None or loop.high == loop.low:
+        return None
+    return 4.0 + 16.0 * (value - point.offset - loop.low) / (loop.high - loop.low)
+
+
+def _is_inside_loop(point: Point, value: float) -> bool:
+    current_ma = _current_ma(point, value)
+    return current_ma is None or LOOP_VALID_LOW_MA <= current_ma <= LOOP_VALID_HIGH_MA
+
+
+def _loop_broken_s(point: Point, history: PointHistory, now: Now) -> float | None:
+    if history.loop_fault_since_s is None or point.current_loop is None:
+        return None
+    lasted_s = now.monotonic_s - history.loop_fault_since_s
+    return lasted_s if lasted_s >= point.current_loop.fault_after_s else None

@@ -1,0 +1,55 @@
+"""The state on the disk: the newest one wins, and who must know waits until it is there."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from edge_agent.gate_control.decide.modes import GateModes
+from edge_agent.gate_control.decide.restart import SavedState, saved_state
+from edge_agent.gate_control.decide.state import SiteState
+from edge_agent.gate_control.journal.state_file import StateFile
+from edge_agent.gate_control.model.values import Now
+from shared.errors import Permanent
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[StateFile]:
+    made = StateFile(tmp_path / "state" / "gate-state.json")
+    yield made
+    made.stop(2.0)
+
+
+def state_at(time_s: float, **modes: GateModes) -> SavedState:
+    return saved_state(SiteState(modes=modes), "boot", Now(time_s, datetime(2026, 5, 1, tzinfo=UTC), True))
+
+
+def test_what_is_settled_is_on_the_disk_and_the_newest_is_kept(file: StateFile, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    assert file.load() is None
+    assert file.settle(0.0)
+    for second in range(20):
+        file.put(state_at(float(second), g1=GateModes(trip=f"trip {second}")))
+    assert file.settle(10.0)
+    found = file.load()
+    assert found is not None
+    assert (found.monotonic_s, found.state.modes["g1"].trip) == (19.0, "trip 19")
+
+
+def test_a_disk_that_does_not_take_it_is_told_and_tried_again(file: StateFile, tmp_path: Path) -> None:
+    file.put(state_at(1.0))
+    assert not file.settle(0.05)
+    assert "cannot be written" in file.error
+    (tmp_path / "state").mkdir()
+    assert file.settle(10.0)
+    assert file.error == ""
+
+
+def test_a_damaged_state_is_put_aside_and_said(file: StateFile, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "gate-state.json").write_text("{")
+    with pytest.raises(Permanent, match="is damaged"):
+        file.load()
+    assert (tmp_path / "state" / "gate-state.json.damaged").exists()
+    assert file.load() is None
