@@ -100,6 +100,16 @@ async def test_comms_lost_settings_of_a_rotork_are_set_and_read_back() -> None:
         assert bench.devices.writes == []
 
 
+async def test_an_actuator_that_nobody_talks_to_goes_by_itself_where_it_was_told_beforehand() -> None:
+    lost = {"action": "position", "opening_pct": 70.0, "timer_s": 1.0}
+    async with field_bench(canal_site(actuator={"comms_lost": lost})) as bench:
+        await secure_comms_lost(bench.site, bench.reader.units)
+        await bench.reader.close()  # as if the process had died
+        drive = bench.devices.plant.actuators["g1"]  # type: ignore[attr-defined]
+        await until(lambda: bool(abs(drive.position_pct - 70.0) < 0.1), what="the actuator's own position")
+        assert bench.devices.writes == []
+
+
 async def test_levels_and_positions_are_those_of_the_plant() -> None:
     async with field_bench(canal_site("auma")) as bench:
         readings = await bench.scan()
