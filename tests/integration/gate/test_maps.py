@@ -21,6 +21,7 @@ from edge_agent.gate_control.validate import validate_samples
 from shared.clock import SystemClock
 from tests.fakes.gate_site import level_point, now_at, site, tcp_device
 from tests.fakes.until import until
+from tests.integration.gate.conftest import Bench
 from tests.integration.gate.field_bench import FieldBench, canal_site, field_bench, free_port
 from tests.integration.gate.modbus_lines import closing
 
@@ -291,3 +292,25 @@ async def test_a_site_without_a_map_opens_no_door() -> None:
     publisher.show({}, {}, {}, 1.0)
     await publisher.end()
     assert (publisher.server, publisher.problem) == (None, "")
+
+
+async def test_a_running_gate_shows_its_scans_levels_flow_and_mode(bench: Bench) -> None:
+    port = free_port()
+    config = bench.folder / "site.yaml"
+    config.write_text(f"{config.read_text()}\nmodbus_map: {{port: {port}}}\n")
+    await bench.start()
+    async with scada(port) as client:
+
+        async def heartbeat_goes_on() -> bool:
+            answer = await client.read_input_registers(0, count=3)
+            return answer.registers[1] > 3 and answer.registers[2] < 20
+
+        async def flow_is_shown() -> bool:
+            words = (await client.read_input_registers(5000, count=3)).registers
+            return words[2] == 2 and floating(words[:2]) > 0.0
+
+        await until(heartbeat_goes_on, what="a heartbeat")
+        await until(flow_is_shown, what="the flow")
+        gate = (await client.read_input_registers(100, count=10)).registers
+        assert gate[2] == 2
+        assert gate[9] & 1 << 15
