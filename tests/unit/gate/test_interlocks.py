@@ -61,7 +61,7 @@ def test_a_latch_stays_until_a_person_resets_it_and_trips_again_where_the_cause_
 def test_with_no_valid_sensor_the_rules_own_word_counts(on_bad_sensor: str, was_tripped: bool, is_tripped: bool) -> None:
     bad = {"a": reading(2.0, Quality.BAD), "b": reading(None, Quality.BAD)}
     before = TRIPPED if was_tripped else InterlockState()
-    assert step(rule(on_bad_sensor=on_bad_sensor), before, **bad).tripped == is_tripped
+    assert step(rule(on_bad_sensor=on_bad_sensor), before, a=bad["a"], b=bad["b"]).tripped == is_tripped
 
 
 def test_a_latched_interlock_is_not_ignored_away() -> None:
@@ -91,7 +91,11 @@ def test_an_interlock_for_auto_alone_leaves_people_free_but_is_still_a_flood() -
     position_pct=st.floats(0, 100),
 )
 def test_what_is_left_is_never_empty_and_a_drive_lies_within_it(tripped: list[bool], priorities: list[int], position_pct: float) -> None:
-    actions = ({"action": "inhibit_open"}, {"action": "inhibit_close"}, {"action": "drive_to", "opening_pct": 80.0})
+    actions: tuple[dict[str, Any], ...] = (
+        {"action": "inhibit_open"},
+        {"action": "inhibit_close"},
+        {"action": "drive_to", "opening_pct": 80.0},
+    )
     rules = [rule(name=f"r{n}", priority=priority, **action) for n, (action, priority) in enumerate(zip(actions, priorities, strict=True))]
     states = {f"r{n}": TRIPPED if one else InterlockState() for n, one in enumerate(tripped)}
     verdict = judge_interlocks(rules, states, position_pct, "auto")
