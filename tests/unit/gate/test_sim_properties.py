@@ -37,6 +37,7 @@ DEMAND = (DemandChange(120.0, "t2", 0.2),)
 END_S = 1200.0
 LIMITS = {"starts_per_hour": 6}
 SITE = small_site(2, scan_period_s=5.0, **LIMITS)
+pytestmark = pytest.mark.timeout(600)
 UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
 """An example takes a second: what fails is told as it was found."""
 GATES = st.sampled_from(["g1", "g2"])
