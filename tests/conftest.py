@@ -11,6 +11,14 @@ import pytest
 from deploy.make import capabilities
 
 REQUIRED = frozenset(os.environ.get("MUNBON_REQUIRE", "").split())
+WORLDS = ("tests/scenario/", "tests/integration/cli/")
+"""Each of these folders keeps a whole world running (central, bus, clusters, agents, gates) while its tests go on."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """For workers side by side: a file stays with one worker, and so do the folders with worlds, of which two cores bear one."""
+    file = item.nodeid.split("::")[0]
+    item.add_marker(pytest.mark.xdist_group("worlds" if file.startswith(WORLDS) else file.replace("/", ".")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -162,20 +162,6 @@ def gates_table(views: Sequence[GateView]) -> RenderableType:
     return table(_COLUMNS, rows)
 
 
-def facts(views: Sequence[GateView]) -> list[str]:
-    """What keeps a gate from its controller, one line each: tag, trip, service, whose commands count."""
-    lines: list[str] = []
-    for view in views:
-        found = view.summary
-        said = [f"tagged out by {found.tagout}"] if found.tagout else []
-        said += [f"tripped: {found.trip}"] if found.trip else []
-        said += ["out of service"] if not found.in_service else []
-        said += ["in manual"] if found.control == "manual" else []
-        said += ["the console of the site has its command"] if found.owner == "console" else []
-        lines += [f"{view.gate}: {'; '.join(said)}"] if said else []
-    return lines
-
-
 def sparkline(values: Sequence[float | None], width: int = _MOST_BARS) -> str:
     """The newest `width` values as bars; gaps stay blank."""
     shown = list(values)[-width:]
@@ -254,3 +240,17 @@ def _figure(item: str, option: str) -> tuple[str, float]:
         raise UsageError(
             f"{option} {item!r} is no GATE=NUMBER", subject="munbon gate plan set", remedy=f"for example {option} g1=2.1"
         ) from error
+
+
+def facts(views: Sequence[GateView]) -> list[str]:
+    """What keeps a gate from its controller, one line each: tag, trip, service, whose commands count."""
+    lines: list[str] = []
+    for view in views:
+        found = view.summary
+        said = [f"tagged out by {found.tagout}"] if found.tagout else []
+        said += [f"tripped: {found.trip}"] if found.trip else []
+        said += ["out of service"] if not found.in_service else []
+        said += ["in manual"] if found.control == "manual" else []
+        said += ["the console of the site has its command"] if found.owner == "console" else []
+        lines += [f"{view.gate}: {'; '.join(said)}"] if said else []
+    return lines

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.gate_control.loop.lean import leave_out_openssl, stand_in_for_ssl
+from edge_agent.gate_control.loop.lean import leave_out_openssl
 
 if TYPE_CHECKING:
     from edge_agent.gate_control.console.cli import AddCommands
@@ -32,7 +32,6 @@ def more_commands() -> tuple[AddCommands, ...]:
 
 
 def _run_site(site: SiteConfiguration, folder: Path) -> int:
-    stand_in_for_ssl()
     # only now: the other commands stay light without it
     from edge_agent.gate_control.loop.service import run_service
 

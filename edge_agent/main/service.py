@@ -26,6 +26,7 @@ from edge_agent.receive.fetcher import Fetcher
 from edge_agent.receive.follower import Follower
 from edge_agent.receive.inbox import Inbox
 from edge_agent.receive.shelf import Shelf
+from edge_agent.report.gate_guard import GateGuard
 from edge_agent.report.gate_journal import GATHER_S, GateJournalFollower
 from edge_agent.report.gate_watch import GateWatch
 from edge_agent.report.sender import OutboxSender
@@ -105,7 +106,7 @@ class Agent:
         self._follower = Follower(self._inbox, node, clock, draw, resync_s=settings.resync_s)
         pace_s = min(GATHER_S, settings.heartbeat_s)
         self._journal = GateJournalFollower(store, self._gate, clock, gather_s=pace_s) if self._gate is not None else None
-        self._watch = GateWatch(self._gate, clock, self._slot.changed, repeat_s=pace_s) if self._gate is not None else None
+        self._watch = self._make_watch(pace_s)
         self.view = NodeView(self._view_parts())
         commands = CommandHandler(store, trust, node, clock, self._gate, self._describe)
         beats = HeartbeatSender(self.view.heartbeat, self._slot, node, clock, interval_s=settings.heartbeat_s)
@@ -123,6 +124,11 @@ class Agent:
         self.sessions = SessionKeeper(self._open_session, users, clock, draw, limits=_session_limits(settings))
         operations = {"status": self._status, "pause": lambda: self._pause(True), "resume": lambda: self._pause(False)}
         self._control = ControlServer(settings.state_dir, operations)
+
+    def _make_watch(self, pace_s: float) -> GateWatch | None:
+        if self._gate is None:
+            return None
+        return GateWatch(self._gate, self._clock, self._slot.changed, GateGuard(self.store, self._clock), repeat_s=pace_s)
 
     async def run(self) -> None:
         """Work until `stop` is set; then let go of everything."""
@@ -174,7 +180,8 @@ class Agent:
         refusal = self._inbox.refusal
         if refusal is not None:
             found.append(f"desired state refused: {refusal.code}: {refusal.reason}")
-        found += [problem for problem in (self._follower.problem, self._journal.problem if self._journal is not None else "") if problem]
+        beside = (self._watch, self._journal)
+        found += [problem for problem in (self._follower.problem, *(part.problem for part in beside if part is not None)) if problem]
         if self.store.desired.current is None:
             found.append("no desired state was received yet")
         return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edge_agent.report.gate_guard import GateGuard
 from edge_agent.report.ports import JournalGate
 from shared.clock import Clock
-from shared.contracts.gate_socket import GateStatus
+from shared.contracts.gate_socket import AlarmView, GateStatus
 from shared.contracts.status import MAX_ALARMS, GateSummary, SiteSummary
 from shared.errors import MunbonError
 from shared.observability import get_logger
@@ -19,10 +20,14 @@ _log = get_logger(__name__)
 
 
 class GateWatch:
-    """Keeps `site` fresh and calls `on_change` when it is worth telling."""
+    """Keeps `site` fresh and calls `on_change` when it is worth telling. `guard` raises what the gate process cannot."""
 
-    def __init__(self, gate: JournalGate, clock: Clock, on_change: Callable[[], None], *, repeat_s: float = REPEAT_S) -> None:
+    def __init__(
+        self, gate: JournalGate, clock: Clock, on_change: Callable[[], None], guard: GateGuard, *, repeat_s: float = REPEAT_S
+    ) -> None:
         self._gate = gate
+        self._guard = guard
+        self._table: tuple[AlarmView, ...] = ()
         self._clock = clock
         self._on_change = on_change
         self._repeat_s = repeat_s
@@ -38,13 +43,22 @@ class GateWatch:
                 _log.exception("the gate could not be looked at")
             await self._clock.sleep(min(PERIOD_S, self._repeat_s))
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with the gate process; empty where nothing is."""
+        return self._guard.problem
+
     async def look(self) -> None:
         """Ask once. A gate process that does not answer is told as not reachable."""
         before = self.site
+        status: GateStatus | None = None
         try:
-            self.site = summarise(await self._gate.status())
+            status = await self._gate.status()
+            self.site, self._table = summarise(status), status.alarm_table
         except MunbonError:
             self.site = before.model_copy(update={"reachable": False})
+        self._guard.note(self.site.site, status)
+        self.site = self.site.model_copy(update={"alarms": (*self._guard.views(), *self._table)[:MAX_ALARMS]})
         now_s = self._clock.monotonic_s()
         if _essence(before) != _essence(self.site) or self._told_s is None or now_s - self._told_s >= self._repeat_s:
             self._told_s = now_s
@@ -52,7 +66,7 @@ class GateWatch:
 
 
 def summarise(status: GateStatus) -> SiteSummary:
-    """The site as central shows it."""
+    """The site as central shows it, without its alarm table."""
     gates = {
         gate: GateSummary(
             level_m=reading.level_m,
@@ -78,7 +92,6 @@ def summarise(status: GateStatus) -> SiteSummary:
         hold=status.hold,
         hold_reasons=status.hold_reasons,
         gates=gates,
-        alarms=status.alarm_table[:MAX_ALARMS],
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ def add_commands(commands: Commands) -> None:
     show.set_defaults(handler=_show)
     put = add_asking(plan.add_parser("set", help="put a plan made here in force; it outranks central's until it is released"))
     put.add_argument("objectives", nargs="*", metavar="GATE=OBJECTIVE:VALUE", help=f"objectives: {', '.join(OBJECTIVES)}")
-    put.add_argument("-f", "--file", type=Path, help="JSON: gates (objective, schedule, limits), or '-' for standard input")
+    put.add_argument("-f", "--file", type=Path, help="YAML or JSON: gates (objective, schedule, limits); '-': JSON from standard input")
     put.set_defaults(handler=_set)
     release = add_asking(plan.add_parser("release", help="withdraw the plan made here; central's is in force again"))
     release.add_argument("--note", default="", help="why, for the journal")
@@ -79,9 +78,21 @@ def _objective(text: str) -> tuple[str, dict[str, Any]]:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        raw = sys.stdin.buffer.read(MAX_ENVELOPE_BYTES + 1) if str(path) == "-" else path.read_bytes()
+        if path.suffix in (".yaml", ".yml"):
+            return _from_yaml(raw, path)
         return parse_json_object(raw, subject=str(path), max_bytes=MAX_ENVELOPE_BYTES)
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", subject=str(path), remedy="check the path") from error
-    except (ContractError, json.JSONDecodeError) as error:
+    except ContractError as error:
         raise UsageError(str(error), subject="munbon-gate plan set") from error
+
+
+def _from_yaml(raw: bytes, path: Path) -> dict[str, Any]:
+    # only now: the process in control does without it
+    from edge_agent.gate_control.check.yaml_text import read_yaml
+
+    read = read_yaml(raw.decode("utf-8", errors="replace"), source=str(path))
+    if read.remarks or not isinstance(read.data, dict):
+        raise UsageError(str(read.remarks[0].problem) if read.remarks else "is no mapping", subject=str(path), remedy="correct it")
+    return read.data

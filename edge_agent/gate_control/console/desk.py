@@ -39,7 +39,7 @@ TAKEN_WITHIN_S = 3.0
 ANSWERED_WITHIN_S = 10.0
 LOCAL_LIFETIME = timedelta(minutes=10)
 RATE_COMMANDS, RATE_WINDOW_S = 30, 10.0
-"""Signed commands that are looked at; more are turned away unread."""
+"""Commands that are looked at, from afar and at the site each; more are turned away unread. At the site a stop is always taken."""
 MAX_WAITING = 32
 
 Record = Callable[[JournalKind, str, dict[str, Any]], None]
@@ -134,7 +134,7 @@ class Desk:
         self._last_trust: TrustRoot | None = None
         self._started_at = now().wall
         self._waiting: deque[Pending] = deque()
-        self._looked_at_s: deque[float] = deque(maxlen=RATE_COMMANDS)
+        self._looked_at_s = {place: deque[float](maxlen=RATE_COMMANDS) for place in Place}
         self.arrived = asyncio.Event()
 
     def take(self) -> tuple[Pending, ...]:
@@ -152,7 +152,7 @@ class Desk:
             Permanent: there is no trust root.
             Retryable: it was never read, and the disk does not give it now.
         """
-        self._check_rate()
+        self._check_rate(Place.CENTRAL)
         try:
             verified = verify_gate_command(envelope, await self._trust())
             command: GateCommand = verified.document
@@ -171,6 +171,8 @@ class Desk:
         Raises:
             ContractError: the caller's role does not reach so far, no such gate here, or the id was used for something else.
         """
+        if action.verb is not GateVerb.STOP:
+            self._check_rate(Place.CONSOLE)
         if action.verb is GateVerb.PLAN_RELEASE:
             check_release(caller)
         if action.gate and action.gate not in self._gates:
@@ -255,11 +257,12 @@ class Desk:
         if refusal is not None:
             raise Refused(refusal.code, refusal.reason)
 
-    def _check_rate(self) -> None:
-        now_s = self._now().monotonic_s
-        if len(self._looked_at_s) == RATE_COMMANDS and now_s - self._looked_at_s[0] < RATE_WINDOW_S:
+    def _check_rate(self, place: Place) -> None:
+        """Each place has its own measure: a flood from afar keeps nobody at the site from acting."""
+        now_s, recent_s = self._now().monotonic_s, self._looked_at_s[place]
+        if len(recent_s) == RATE_COMMANDS and now_s - recent_s[0] < RATE_WINDOW_S:
             raise Busy(f"{RATE_COMMANDS} commands came within {RATE_WINDOW_S:g} s", subject="gate", delay_s=RATE_WINDOW_S)
-        self._looked_at_s.append(now_s)
+        recent_s.append(now_s)
 
     def _note(self, asked: Instruction, outcome: Outcome) -> None:
         kind = JournalKind.COMMAND_ACCEPTED if outcome.accepted else JournalKind.COMMAND_REFUSED

@@ -13,11 +13,14 @@ from pathlib import Path
 
 from edge_agent.gate_control.console.callers import Caller, role_of
 from edge_agent.gate_control.console.operations import Operations, Site, refusal
+from edge_agent.gate_control.decide.modes import Role
 from shared.contracts.gate_socket import GateReply
 from shared.contracts.limits import MAX_SOCKET_LINE_BYTES
 from shared.observability import get_logger
 
 MAX_CLIENTS = 16
+MAX_VIEWERS = 12
+"""The rest is kept for those who may act."""
 IDLE_S = 300.0
 SEND_S = 5.0
 
@@ -79,8 +82,9 @@ class ConsoleServer:
             await _send(writer, refusal("-", "Forbidden", f"user id {uid} has no role in console_roles of the gate's configuration"))
             return
         caller = Caller(uid, _user_name(uid), role)
-        if len(self._clients) > MAX_CLIENTS:
-            await _send(writer, refusal("-", "Busy", f"{MAX_CLIENTS} clients are connected already"))
+        most = MAX_CLIENTS if role > Role.VIEWER else MAX_VIEWERS
+        if len(self._clients) > most:
+            await _send(writer, refusal("-", "Busy", f"{most} clients are connected already"))
             return
         while True:
             try:

@@ -50,6 +50,7 @@ class AlarmName(StrEnum):
     CLOCK_NOT_SET = "clock_not_set"
     SCAN_LATE = "scan_late"
     CRASH_LOOP = "crash_loop"
+    NOT_SCANNING = "not_scanning"
     STATE_LOST = "state_lost"
     PLAN_INVALID = "plan_invalid"
     PLAN_NOT_SAVED = "plan_not_saved"

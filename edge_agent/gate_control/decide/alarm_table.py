@@ -302,11 +302,20 @@ _SITE: Mapping[AlarmName, AlarmMeaning] = {
     AlarmName.CRASH_LOOP: AlarmMeaning(
         "site",
         "urgent",
-        "The gate process ends again and again.",
-        "No control and no protection: gates stay, or do what comms_lost says.",
-        "Go there and run the gates by hand; go back to the last version.",
+        "The gate process ended three times within ten minutes. The agent raises this alarm.",
+        "No control and no protection meanwhile: gates stay, or do what comms_lost says.",
+        "Go there and run the gates by hand; go back to the last version (munbon-gate update).",
         on_delay_s=0.0,
         off_delay_s=600.0,
+    ),
+    AlarmName.NOT_SCANNING: AlarmMeaning(
+        "site",
+        "urgent",
+        "The gate process does not answer, or its last scan is older than 10 scans and 15 s. The agent raises this alarm.",
+        "No control and no protection: gates stay, or do what comms_lost says.",
+        "Read its log (journalctl -u munbon-gate). Run the gates by hand; go back to the last version (munbon-gate update).",
+        on_delay_s=15.0,
+        off_delay_s=0.0,
     ),
     AlarmName.STATE_LOST: AlarmMeaning(
         "site",

@@ -93,7 +93,10 @@ def _counted(state: GateState, status: ActuatorStatus, position: Reading) -> Gat
     """Scans in a row with a fresh position and a known status; a position gone bad starts the count over."""
     if position.is_fresh and position.quality is not Quality.BAD and position.value is not None and status.is_known:
         count = min(CONSISTENT_SCANS, state.consistent_scans + 1)
-        return replace(state, consistent_scans=count, position_pct=position.value if count >= CONSISTENT_SCANS else state.position_pct)
+        seen_pct = position.value if count >= CONSISTENT_SCANS else state.position_pct
+        if (count, seen_pct) == (state.consistent_scans, state.position_pct):
+            return state
+        return replace(state, consistent_scans=count, position_pct=seen_pct)
     if position.quality is Quality.BAD or state.consistent_scans < CONSISTENT_SCANS:
         return replace(state, consistent_scans=0)
     return state

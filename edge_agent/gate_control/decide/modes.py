@@ -172,6 +172,8 @@ def describe_tag(tag: Tag) -> str:
 def observe(modes: GateModes, selector: Selector, health: Health) -> GateModes:
     """The facts that are read. Where the site takes over by its selector, a manual motion from here is over."""
     motion = None if selector is Selector.LOCAL else modes.motion
+    if (selector, health, motion) == (modes.selector, modes.health, modes.motion):
+        return modes  # of every scan: a copy of nothing new would cost more than the rest
     return replace(modes, selector=selector, health=health, motion=motion)
 
 
@@ -187,6 +189,8 @@ def expire(modes: GateModes, now: Now) -> GateModes:
         motion = None
     if clearance is not None and now.monotonic_s >= clearance.valid_until_s:
         clearance = None
+    if motion is modes.motion and clearance is modes.clearance:
+        return modes
     return replace(modes, motion=motion, clearance=clearance)
 
 

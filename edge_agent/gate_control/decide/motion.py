@@ -56,6 +56,7 @@ def watch_motion(gate: Gate, state: GateState, status: ActuatorStatus, position:
         return Watched(replace(state, motion=None, still_pct=None, rest_pct=None), has_ended=state.motion is not None)
     if status.jammed:
         return _suspect(state, JAMMED, now_s, lasts_s=JAM_LASTS_S)
+    state = _unsuspected(state, JAMMED)
     if not position.is_fresh or position.value is None:
         return Watched(state)
     if state.motion is None:
@@ -76,7 +77,7 @@ def _watch_move(gate: Gate, state: GateState, motion: Motion, position_pct: floa
     judged_pct = max(COUNTS_TO_JUDGE * count_pct, 2.0 * tolerance_pct)
     if travelled_pct * wanted_pct < 0.0 and abs(travelled_pct) > judged_pct:
         return _suspect(state, WRONG_WAY, now_s)
-    state = _unsuspected(state)
+    state = _unsuspected(state, WRONG_WAY)
     elapsed_s = now_s - motion.ordered_at_s
     if elapsed_s < 0.0:
         # the clock was set back: the move is timed anew
@@ -106,7 +107,7 @@ def _watch_rest(gate: Gate, state: GateState, position_pct: float, count_pct: fl
     moved_pct = max(COUNTS_TO_JUDGE * count_pct, 2.0 * tolerance_pct, UNCOMMANDED_PCT)
     if state.rest_pct is not None and abs(position_pct - state.rest_pct) > moved_pct:
         return _suspect(state, UNCOMMANDED, now_s)
-    state = _unsuspected(state)
+    state = _unsuspected(state, UNCOMMANDED)
     if state.still_pct is None or abs(position_pct - state.still_pct) > tolerance_pct or now_s < state.still_since_s:
         return Watched(replace(state, still_pct=position_pct, still_since_s=now_s))
     still_s = now_s - state.still_since_s
@@ -126,8 +127,8 @@ def _suspect(state: GateState, why: str, now_s: float, *, lasts_s: float = 0.0) 
     return _tripped(state, why, must_stop=why != JAMMED)
 
 
-def _unsuspected(state: GateState) -> GateState:
-    return replace(state, suspected="") if state.suspected else state
+def _unsuspected(state: GateState, why: str) -> GateState:
+    return replace(state, suspected="") if state.suspected == why else state
 
 
 def _tripped(state: GateState, why: str, *, must_stop: bool) -> Watched:

@@ -70,12 +70,16 @@ def with_late(current: SiteState, saved: SavedState) -> SiteState:
 
 
 def durable_part(state: SiteState) -> tuple[object, ...]:
-    """What must reach the disk at once when it changes: what people said, alarms, orders and latches; not what moves each scan."""
+    """What must reach the disk at once when it changes: what people said, alarms, orders, latches and starts; not what moves each scan.
+
+    A start is among them, for a process that is killed again and again would else begin each time with a full budget.
+    """
     facts = {name: replace(gate, selector=GateModes().selector, health=GateModes().health) for name, gate in state.modes.items()}
     accounts = {name: (account.started_wall_s, account.ending, account.is_suspended) for name, account in state.orders.accounts.items()}
     phases = {key: (alarm.phase, alarm.acknowledged_by, alarm.shelved_until_s) for key, alarm in state.alarms.items()}
     tripped = {name: [rule for rule, held in gate.interlocks.items() if held.tripped] for name, gate in state.gates.items()}
-    return facts, accounts, phases, tripped
+    starts_so_far = {name: (history.opening_starts, history.closing_starts) for name, history in state.starts.items()}
+    return facts, accounts, phases, tripped, starts_so_far
 
 
 def _latches(interlocks: Mapping[str, InterlockState]) -> dict[str, InterlockState]:

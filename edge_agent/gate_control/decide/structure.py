@@ -30,12 +30,12 @@ def steer(scan: StructureScan, state: ControllerState, fallback: ControllerState
         return Steered(ControllerState(), ControllerState(), held(scan, "no gate of the structure is under control"))
     followed = _follow(scan, state)
     if not followed.problem:
-        return Steered(replace(followed.state, bad_since_s=None, has_fallen_back=False), ControllerState(), followed.requests)
+        return Steered(replace(followed.state, bad_since_s=None), ControllerState(), followed.requests)
     now_s, since_s = scan.now.monotonic_s, followed.state.bad_since_s
     if since_s is None or since_s > now_s:
         since_s = now_s
     due = [bay for bay in scan.bays if bay.gate.fallback.kind != "hold" and now_s - since_s >= bay.gate.fallback.after_s]
-    followed = replace(followed, state=replace(followed.state, bad_since_s=since_s, has_fallen_back=bool(due)))
+    followed = replace(followed, state=replace(followed.state, bad_since_s=since_s))
     alarms = {followed.alarm: followed.problem}
     if not due:
         return Steered(followed.state, ControllerState(), followed.requests, alarms)

@@ -221,6 +221,11 @@ class GateLoop:
             conditions["site/journal_not_written"] = Raised(problem)
         return conditions
 
+    @property
+    def readings(self) -> Mapping[str, Reading]:
+        """Of the last scan."""
+        return self._readings
+
     def status(self) -> GateStatus:
         """The site as of the last scan."""
         plan = self._ports.plan()

@@ -32,6 +32,7 @@ from edge_agent.gate_control.journal.writer import Journal, Retention
 from edge_agent.gate_control.loop.clock_trust import ClockTrust
 from edge_agent.gate_control.loop.recording import Recording
 from edge_agent.gate_control.loop.scan import Field, GateLoop, Ports
+from edge_agent.gate_control.modbus_map.publisher import MapPublisher
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.values import Command, Sample, WriteOutcome
 from edge_agent.gate_control.sense.reader import PointReader
@@ -109,6 +110,7 @@ class GateService:
         self._recording = Recording(ScanRecorder(site, self.journal, clock.boot_id()))
         self.loop = GateLoop(site, self._make_ports(), clock, self._trust, self._restored(None), self._recording)
         self._server = ConsoleServer(folder / site.socket, self, roles={role.uid: role.role for role in site.console_roles})
+        self._map = MapPublisher(site, clock)
         self._comms_lost: dict[str, str] = {}
         self._beating: asyncio.Task[None] | None = None
         self._written = asyncio.Event()
@@ -142,7 +144,7 @@ class GateService:
             plan=self.plans.in_force,
             remote_generation=self.plans.remote_generation,
             conditions=self._conditions,
-            scanned=self._beat,
+            scanned=self._after_scan,
             notify=_notifier(),
         )
 
@@ -158,6 +160,7 @@ class GateService:
         self.journal.start()
         self.journal.append(JournalKind.STARTED, data={"pid": os.getpid()})
         await self._listen()
+        self._map.begin()
         beside = [
             asyncio.create_task(self._take_up_state(), name="state"),
             asyncio.create_task(self._follow_plans(), name="plans"),
@@ -172,6 +175,7 @@ class GateService:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await self._server.stop()
+            await self._map.end()
             await self._book.settle(FLUSH_AT_STOP_S)
             self._recording.close()
             self.journal.append(JournalKind.STOPPED)
@@ -211,6 +215,13 @@ class GateService:
                 break
             self._comms_lost = found if delay_s >= SECURE_ALARM_S else {}
         self._comms_lost = {}
+
+    def _after_scan(self) -> None:
+        """What a completed scan is owed to others: the actuators' heartbeat, SCADA and neighbours."""
+        self._beat()
+        state = self.loop.memory.state
+        modes = {name: gate.mode for name, gate in state.gates.items()}
+        self._map.show(self.loop.readings, state.flows_m3s, modes, self._clock.monotonic_s())
 
     def _beat(self) -> None:
         """Each completed scan counts the actuators' heartbeat registers up; a slow device never holds up the next scan."""
@@ -294,6 +305,8 @@ class GateService:
             found["site/state_not_saved"] = self._state_file.error
         if self._state_problem:
             found["site/state_lost"] = self._state_problem
+        if self._map.problem:
+            found["site/modbus_map_not_listening"] = self._map.problem
         found |= {f"{gate}/comms_lost_not_set": reason for gate, reason in self._comms_lost.items()}
         return {key: Raised(reason) for key, reason in found.items()}
 

@@ -68,6 +68,22 @@ def facts_of(gate: Gate) -> dict[str, tuple[FactBit, ...]]:
 
     `status` of `site.yaml` wins over the profile; profiles `position` and `relays` have no facts of their own.
     """
+    known = _KNOWN.get(id(gate))
+    if known is not None and known[0] is gate:
+        return known[1]
+    found = _facts_of(gate)
+    if len(_KNOWN) >= _MOST_KNOWN:
+        _KNOWN.clear()
+    _KNOWN[id(gate)] = (gate, found)
+    return found
+
+
+_KNOWN: dict[int, tuple[Gate, dict[str, tuple[FactBit, ...]]]] = {}
+"""By the very object: gates do not change while they run, and are asked for in every scan."""
+_MOST_KNOWN = 256
+
+
+def _facts_of(gate: Gate) -> dict[str, tuple[FactBit, ...]]:
     actuator = gate.actuator
     if actuator.status is not None:
         return _configured(actuator.status)

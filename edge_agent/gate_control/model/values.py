@@ -228,8 +228,6 @@ class ControllerState:
     flow_at_s: float | None = None
     bad_since_s: float | None = None
     """Since when the objective cannot be followed."""
-    has_fallen_back: bool = False
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from edge_agent.gate_control.model.devices import Device, Point
 from edge_agent.gate_control.model.values import ACTUATOR_FACTS
 from edge_agent.gate_control.simulation.device_faults import LATE_S, DeviceFault, PointFault, ScriptedFault, distort
 from edge_agent.gate_control.simulation.device_maps import Cell, DeviceMap, GateView, map_of, pct_of, point_words
+from edge_agent.gate_control.simulation.device_silence import silence_action, silence_timer_s
 from edge_agent.gate_control.simulation.plant import ActuatorTrouble, FaultyPlant, Plant, PlantCommand, Stop
 from shared.clock import Clock
 
@@ -72,6 +73,8 @@ class SimulatedDevices:
         self._values: dict[str, float] = {}
         self._directions: dict[str, tuple[float, int]] = {}
         self._pulse_ends_s: dict[str, float] = {}
+        self._heard_s: dict[str, float] = {}
+        """When a gate's actuator was last talked to; gone once it has acted by itself."""
         self._servers: list[_Server] = []
         self._ticker: asyncio.Task[None] | None = None
         self._began_s = 0.0
@@ -150,10 +153,26 @@ class SimulatedDevices:
                 # the hardware's one-shot, whatever the outputs say
                 del self._pulse_ends_s[gate]
                 self.plant.write(gate, Stop())
+        self._mind_silence()
         self.plant.advance(until_s)
         for sample in self.plant.samples():
             self._values[sample.point] = sample.value
             self._show(sample.point, sample.value, sample.sampled_at_s)
+
+    def _mind_silence(self) -> None:
+        """Actuators' own timers run by the clock, not by the plant's faster time: it is we who talk to them."""
+        now_s = self._clock.monotonic_s()
+        for gate_id, heard_s in list(self._heard_s.items()):
+            gate = self._site.gate(gate_id)
+            assert gate is not None
+            part = dict(self._maps[gate.actuator.device])[gate_id]
+            held = part.image(self._view(gate_id))
+            timer_s = silence_timer_s(gate, held)
+            if timer_s is not None and now_s - heard_s > timer_s:
+                del self._heard_s[gate_id]
+                action = silence_action(gate, held)
+                if action is not None:
+                    self.plant.write(gate_id, action)
 
     def _show(self, point: str, value: float, sampled_at_s: float) -> None:
         shown = self._shown.setdefault(point, _Shown(value))
@@ -217,6 +236,7 @@ class SimulatedDevices:
         registers: list[int],
         values: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
+        self._heard_s |= {gate: self._clock.monotonic_s() for gate, _ in self._maps[device]}
         self._advance()
         faults = self._device_faults[device]
         if DeviceFault.EXCEPTION in faults or (values is not None and DeviceFault.REFUSED in faults):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.pools import Pool, Structure
@@ -23,6 +23,8 @@ HEAD_SETTLES_S = 20.0
 DRY_M = 0.02
 """An offtake gets less than it wants from water shallower than this."""
 SPILL_LENGTH_M = 20.0
+HEAD_ROOM_M = 0.3
+"""A head sensor must be able to see so far below the level that it is expected at."""
 FREE_FALL_M = -1000.0
 """Level behind a structure that feeds no pool."""
 
@@ -37,6 +39,8 @@ class CanalSettings:
         flows_m3s: through structures and out of tails at the start (a pool without outlet by its own name); others follow
             from the pools below; ends of the canal take what `low` and `high` leave over.
         reservoirs_m: levels before structures that no pool feeds; others stand so that the start needs a third of the opening.
+        heads_m: by pool, how far the level below its inlet stands over that of its far end: in a steep pool the water is a
+            slope. Others: 0, or what brings it into the range of its sensor.
         cd_error: the plant's coefficients are this much above the configuration's, as a share.
     """
 
@@ -44,6 +48,7 @@ class CanalSettings:
     levels_m: Mapping[str, float] = field(default_factory=dict)
     flows_m3s: Mapping[str, float] = field(default_factory=dict)
     reservoirs_m: Mapping[str, float] = field(default_factory=dict)
+    heads_m: Mapping[str, float] = field(default_factory=dict)
     cd_error: float = 0.0
 
 
@@ -60,7 +65,8 @@ class _PoolWater:
         middle_m = (pool.level_min_m + pool.level_max_m) / 2.0
         self.level_m = settings.levels_m.get(pool.id, middle_m if at_target_m is None else at_target_m)
         self.wave_s_per_m2 = pool.resonance_peak_s_per_m2 or self.delay_s / self.area_m2
-        self.head_m = self.level_m
+        self._slope_m = settings.heads_m.get(pool.id, 0.0)
+        self.head_m = self.level_m + self._slope_m
         self.spilled_m3 = 0.0
         self.inflow_m3s = 0.0
         self.tail_m3s = 0.0
@@ -81,7 +87,7 @@ class _PoolWater:
         self.spilled_m3 += spill_m3s * STEP_S
         change_m = STEP_S / self.area_m2 * (arriving_m3s - outflow_m3s - spill_m3s)
         self.level_m = max(self.pool.invert_m, self.level_m + change_m)
-        wanted_m = self.level_m + self.wave_s_per_m2 * (inflow_m3s - arriving_m3s)
+        wanted_m = self.level_m + self._slope_m + self.wave_s_per_m2 * (inflow_m3s - arriving_m3s)
         self.head_m += (wanted_m - self.head_m) * STEP_S / HEAD_SETTLES_S
 
 
@@ -261,7 +267,9 @@ def canal_of(
     chosen = [sites] if isinstance(sites, SiteConfiguration) else list(sites)
     structures = {structure.id: structure for site in reversed(chosen) for structure in site.structures}
     pools = merged_pools(chosen)
-    canal = Canal(list(pools.values()), list(structures.values()), settings or CanalSettings(), changes)
+    wanted = settings or CanalSettings()
+    wanted = replace(wanted, heads_m={**_slopes_m(chosen, pools, wanted), **wanted.heads_m})
+    canal = Canal(list(pools.values()), list(structures.values()), wanted, changes)
     counted = {point.id for site in chosen for point in site.points if point.unit == "count"}
     for actuator in canal.actuators.values():
         actuator.is_counted = actuator.gate.actuator.position in counted
@@ -286,6 +294,18 @@ def merged_pools(sites: Sequence[SiteConfiguration]) -> dict[str, Pool]:
             "offtakes": tuple(takes.values()),
         }
         found[pool.id] = held.model_copy(update=update)
+    return found
+
+
+def _slopes_m(sites: Sequence[SiteConfiguration], pools: Mapping[str, Pool], settings: CanalSettings) -> dict[str, float]:
+    """For pools whose head sensor could not see a level as low as the far end's: to the middle of its range."""
+    points = {point.id: point for site in sites for point in site.points}
+    found: dict[str, float] = {}
+    for pool in pools.values():
+        level_m = _PoolWater(pool, settings).level_m
+        sensor = next((points[name] for name in pool.head_levels if name in points), None)
+        if sensor is not None and sensor.valid_min >= level_m - HEAD_ROOM_M:
+            found[pool.id] = (sensor.valid_min + sensor.valid_max) / 2.0 - level_m
     return found
 
 

@@ -14,8 +14,10 @@ from edge_agent.gate_control.decide.alarms import standing
 from edge_agent.gate_control.decide.instructions import Instruction
 from edge_agent.gate_control.decide.plan import check_plan
 from edge_agent.gate_control.decide.restart import SavedState, restore
+from edge_agent.gate_control.journal.scan_recorder import ScanRecorder
 from edge_agent.gate_control.journal.state_file import STATE_FILE
 from edge_agent.gate_control.loop.clock_trust import ClockTrust
+from edge_agent.gate_control.loop.recording import Recording
 from edge_agent.gate_control.loop.scan import GateLoop, Ports
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.simulation.clocks import SimulatedClock
@@ -65,7 +67,8 @@ class GateProcess:
         self.journal = InstantJournal(folder / JOURNAL_FILE, clock)
         self.journal.append(JournalKind.STARTED)
         state = restore(self._load_state(), [gate.id for gate in site.gates()], clock.boot_id(), self._trust.now())
-        self.loop = GateLoop(site, self._ports(field), clock, self._trust, state)
+        self._recording = Recording(ScanRecorder(site, self.journal, clock.boot_id()))
+        self.loop = GateLoop(site, self._ports(field), clock, self._trust, state, self._recording)
         self.loop.take_up(state)
 
     def _ports(self, field: PlantField) -> Ports:
@@ -123,6 +126,7 @@ class GateProcess:
     async def stop(self) -> None:
         """As by SIGTERM: stop what moves, write what waits."""
         await self.loop.stop_motion()
+        self._recording.close()
         self.journal.append(JournalKind.STOPPED)
         self.journal.close(is_killed=False)
 

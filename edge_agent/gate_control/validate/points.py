@@ -87,7 +87,7 @@ def begun(history: PointHistory, now: Now) -> PointHistory:
         first_seen_s = now.monotonic_s
     if history.value is not None and history.sampled_at_s > now.monotonic_s + FUTURE_TOLERANCE_S:
         return PointHistory(first_seen_s=first_seen_s)
-    return replace(history, first_seen_s=first_seen_s)
+    return history if first_seen_s == history.first_seen_s else replace(history, first_seen_s=first_seen_s)
 
 
 def age_of(history: PointHistory, now: Now) -> float:
@@ -111,7 +111,8 @@ def _take(point: Point, history: PointHistory, sample: Sample, now: Now) -> tupl
     if current_ma is not None and not LOOP_FAULT_LOW_MA <= current_ma <= LOOP_FAULT_HIGH_MA:
         since_s = history.loop_fault_since_s if history.loop_fault_since_s is not None else sample.sampled_at_s
         return replace(history, loop_fault_since_s=since_s), f"current loop at {current_ma:.1f} mA: broken"
-    history = replace(history, loop_fault_since_s=None)
+    if history.loop_fault_since_s is not None:
+        history = replace(history, loop_fault_since_s=None)
     problem = _disbelief(point, history, value, sample.sampled_at_s)
     return (history, problem) if problem else (replace(history, value=value, sampled_at_s=sample.sampled_at_s), "")
 

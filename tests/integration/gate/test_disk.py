@@ -59,7 +59,7 @@ async def test_a_full_disk_is_an_alarm_and_control_goes_on(bench: Bench, small_d
 async def test_on_a_read_only_disk_the_gate_starts_and_controls_and_writes_all_once_it_can(bench: Bench, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     await bench.start()
-    await controls(bench, 45.0, 1)
+    await controls(bench, 44.0, 1)
     await bench.alarm("site: plan_not_saved")
     await bench.alarm("site: journal_not_written")
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)

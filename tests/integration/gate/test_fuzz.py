@@ -15,7 +15,10 @@ from edge_agent.gate_control.simulation.device_faults import DeviceFault, PointF
 from edge_agent.gate_control.simulation.plant import ActuatorTrouble
 from edge_agent.gate_control.wire.messages import read_request
 from shared.clock import SystemClock
+from shared.contracts.gate_plan import UpstreamLevelObjective
+from tests.fakes.gate import make_plan
 from tests.fakes.until import until
+from tests.integration.gate.conftest import Bench
 from tests.integration.gate.field_bench import canal_site, field_bench
 from tests.integration.gate.modbus_lines import RawRtu, RawTcp, closing, registers_of, rtu, tcp
 
@@ -98,6 +101,20 @@ async def test_faults_can_be_scripted_by_the_plants_time() -> None:
         await bench.scan_until(lambda found: found["g1.jammed"].value == 1.0, what="jam")
         await bench.has_quality(Quality.BAD, "level")
         await bench.has_quality(Quality.GOOD, "level")
+
+
+async def test_a_whole_gate_in_control_is_moved_by_none_of_them_and_controls_again(bench: Bench) -> None:
+    await bench.start()
+    assert (await bench.set_plan(make_plan(UpstreamLevelObjective(level_m=2.3)))).ok
+    await until(lambda: bench.gate()["mode"] == "AUTO", what="control")
+    for fault in (DeviceFault.LATE, DeviceFault.SHORT, DeviceFault.WRONG_FUNCTION, DeviceFault.OTHER_UNIT, DeviceFault.NO_MODBUS):
+        bench.site.set_fault("g1", fault)
+        await until(lambda: bench.gate()["mode"] == "FAULT", what=f"{fault} seen")
+        writes, scan = len(bench.site.writes), bench.status()["scan"]
+        await until(lambda scan=scan: bench.status()["scan"] >= scan + 8, what="scans that go on")  # type: ignore[misc]
+        assert len(bench.site.writes) == writes, fault
+        bench.site.clear_faults("g1")
+        await until(lambda: bench.gate()["mode"] == "AUTO", what=f"control after {fault}")
 
 
 def mutated(frame: bytes, source: random.Random) -> list[bytes]:

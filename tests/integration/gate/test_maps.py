@@ -21,6 +21,7 @@ from edge_agent.gate_control.validate import validate_samples
 from shared.clock import SystemClock
 from tests.fakes.gate_site import level_point, now_at, site, tcp_device
 from tests.fakes.until import until
+from tests.integration.gate.conftest import Bench
 from tests.integration.gate.field_bench import FieldBench, canal_site, field_bench, free_port
 from tests.integration.gate.modbus_lines import closing
 
@@ -97,6 +98,16 @@ async def test_comms_lost_settings_of_a_rotork_are_set_and_read_back() -> None:
         assert report.written == ("position was 0, is 30", "timer was 0, is 45")
         assert report.unverified == ("action 'position' has no register",)
         assert await bench.reader.units["drive"].read("holding", 13, 1) == (30,)
+        assert bench.devices.writes == []
+
+
+async def test_an_actuator_that_nobody_talks_to_goes_by_itself_where_it_was_told_beforehand() -> None:
+    lost = {"action": "position", "opening_pct": 70.0, "timer_s": 1.0}
+    async with field_bench(canal_site(actuator={"comms_lost": lost})) as bench:
+        await secure_comms_lost(bench.site, bench.reader.units)
+        await bench.reader.close()  # as if the process had died
+        drive = bench.devices.plant.actuators["g1"]  # type: ignore[attr-defined]
+        await until(lambda: bool(abs(drive.position_pct - 70.0) < 0.1), what="the actuator's own position")
         assert bench.devices.writes == []
 
 
@@ -281,3 +292,25 @@ async def test_a_site_without_a_map_opens_no_door() -> None:
     publisher.show({}, {}, {}, 1.0)
     await publisher.end()
     assert (publisher.server, publisher.problem) == (None, "")
+
+
+async def test_a_running_gate_shows_its_scans_levels_flow_and_mode(bench: Bench) -> None:
+    port = free_port()
+    config = bench.folder / "site.yaml"
+    config.write_text(f"{config.read_text()}\nmodbus_map: {{port: {port}}}\n")
+    await bench.start()
+    async with scada(port) as client:
+
+        async def heartbeat_goes_on() -> bool:
+            answer = await client.read_input_registers(0, count=3)
+            return answer.registers[1] > 3 and answer.registers[2] < 20
+
+        async def flow_is_shown() -> bool:
+            words = (await client.read_input_registers(5000, count=3)).registers
+            return words[2] == 2 and floating(words[:2]) > 0.0
+
+        await until(heartbeat_goes_on, what="a heartbeat")
+        await until(flow_is_shown, what="the flow")
+        gate = (await client.read_input_registers(100, count=10)).registers
+        assert gate[2] == 2
+        assert gate[9] & 1 << 15

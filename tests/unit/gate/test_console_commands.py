@@ -190,6 +190,37 @@ async def test_a_plan_is_made_here_shown_and_released(console: Console) -> None:
     assert console.site.bench.local_plan is False
 
 
+async def test_a_plan_is_read_from_yaml_or_json(console: Console, tmp_path: Path) -> None:
+    yaml, json_file, bad = tmp_path / "plan.yaml", tmp_path / "plan.json", tmp_path / "bad.yaml"
+    yaml.write_text("valid_from: 2026-05-01T06:00:00Z\ngates:\n  g1:\n    objective: {kind: position, opening_pct: 35.5}\n")
+    json_file.write_text('{"gates": {"g1": {"objective": {"kind": "flow", "flow_m3s": 1.5}}}}')
+    bad.write_text("gates: [\n")
+    assert "position opening_pct 35.5" in await console.run("plan", "set", "-f", str(yaml))
+    assert "flow flow_m3s 1.5" in await console.run("plan", "set", "-f", str(json_file))
+    assert "not valid YAML" in await console.run("plan", "set", "-f", str(bad), code=2)
+
+
+async def test_viewers_leave_room_for_those_who_may_act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = DeskBench(tmp_path)
+    await bench.start()
+    uids = iter([1002] * (server.MAX_VIEWERS + 1) + [1001])
+    monkeypatch.setattr(server, "_peer_uid", lambda _writer: next(uids))
+    listening = server.ConsoleServer(tmp_path / "gate.sock", ScriptedSite(bench), roles={1001: "operator", 1002: "viewer"})
+    await listening.start()
+    request = b'{"kind": "GateRequest", "schema_version": "1.0", "id": "r", "operation": "status"}\n'
+    answers, writers = [], []
+    for _ in range(server.MAX_VIEWERS + 2):
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "gate.sock"), limit=2**20)
+        writer.write(request)
+        answers.append(json.loads(await reader.readline())["code"])
+        writers.append(writer)
+    for writer in writers:
+        writer.close()
+    await listening.stop()
+    await bench.stop()
+    assert answers == [""] * server.MAX_VIEWERS + ["Busy", ""]
+
+
 async def test_alarms_are_a_table_with_the_first_of_a_burst_marked(console: Console) -> None:
     assert await console.run("alarms") == "no alarms\n"
     console.site.alarms = (

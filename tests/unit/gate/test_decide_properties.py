@@ -127,7 +127,7 @@ def instructions(word: str) -> list[Instruction]:
     return [Instruction("i", GateAction(gate="g1", verb=verb, params=params), "ana", Role.MAINTAINER, Place.CONSOLE)]
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=st.none() | plans, script=st.one_of(scans, calm_scans))
 def test_no_move_ever_lies_outside_the_owners_limits_or_goes_to_a_gate_that_software_has_no_say_over(
     plan: GatePlan | None, script: Script
@@ -145,7 +145,7 @@ def test_no_move_ever_lies_outside_the_owners_limits_or_goes_to_a_gate_that_soft
             assert not any((status.jammed, status.by_hand, status.inhibited))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=plans, script=calm_scans)
 def test_under_a_tagout_nothing_follows_but_the_stop_of_the_move_in_hand(plan: GatePlan, script: Script) -> None:
     runs = Runs().play(plan, script)
@@ -157,7 +157,7 @@ def test_under_a_tagout_nothing_follows_but_the_stop_of_the_move_in_hand(plan: G
     assert all(isinstance(command, StopMotion) for command in after)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=plans, script=calm_scans)
 def test_a_plan_that_passed_the_check_binds_controller_and_people_to_its_own_limits(plan: GatePlan, script: Script) -> None:
     if check_plan(plan, SITE, now_at(0.0)):
@@ -169,24 +169,31 @@ def test_a_plan_that_passed_the_check_binds_controller_and_people_to_its_own_lim
             assert command.opening_pct <= (100.0 if own.opening_max_pct is None else own.opening_max_pct)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(targets=st.lists(percents, min_size=30, max_size=120), step_s=st.floats(1.0, 30.0))
-def test_the_controllers_starts_stay_within_the_budget_of_any_hour(targets: list[float], step_s: float) -> None:
-    script = [{"level": 2.0, "position": 32.0, "facts": QUIET, "step_s": step_s, "fails": False, "asked": "reset"} for _ in range(3)]
-    runs = Runs()
-    starts: list[float] = []
-    for target in targets:
-        for one in script:
-            runs.play(make_plan(PositionObjective(opening_pct=target)), [one])
-    starts = [at_s for at_s, command, _ in runs.commanded if isinstance(command, MoveTo) and "once more" not in command.reason]
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(targets=st.lists(st.floats(10.0, 90.0), min_size=30, max_size=40), waits_s=st.lists(st.integers(1, 400), min_size=40, max_size=40))
+def test_the_controllers_starts_stay_within_the_budget_of_any_hour(targets: list[float], waits_s: list[int]) -> None:
+    bench = make_bench()
+    [structure] = bench.site.structures
+    tight = structure.gates[0].model_copy(update={"limits": LIMITS.model_copy(update={"starts_per_hour": 4})})
+    bench.site = bench.site.model_copy(update={"structures": (structure.model_copy(update={"gates": (tight,)}),)})
+    for target, wait_s in zip(targets, waits_s, strict=False):
+        bench.plan = make_plan(PositionObjective(opening_pct=target))
+        # a long wait is a few scans far apart: the canal stands still meanwhile, the clock does not
+        for _ in range(3):
+            bench.time_s += wait_s / 3.0
+            bench.scan()
+    starts = [at_s for at_s, _ in bench.moves()]
+    assert starts
     for at_s in starts:
-        assert sum(1 for other_s in starts if 0.0 <= at_s - other_s < WINDOW_S) <= LIMITS.starts_per_hour
+        assert sum(1 for other_s in starts if 0.0 <= at_s - other_s < WINDOW_S) <= 4 + sum(
+            "once more" in command.reason for _, command in bench.commands
+        )
 
 
 def test_the_scripts_do_make_gates_move() -> None:
     moved = []
 
-    @settings(max_examples=100, database=None, derandomize=True)
+    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
     @given(plan=plans, script=calm_scans)
     def count(plan: GatePlan, script: Script) -> None:
         moved.append(len(Runs().play(plan, script).commanded))
@@ -195,11 +202,13 @@ def test_the_scripts_do_make_gates_move() -> None:
     assert sum(moved) > 20
 
 
+@settings(deadline=None)
 @given(script=scans)
 def test_the_first_scan_never_moves_anything(script: Script) -> None:
     assert Runs().play(make_plan(PositionObjective(opening_pct=80.0)), script[:1]).commanded == []
 
 
+@settings(deadline=None)
 @given(position=st.floats(allow_nan=True, allow_infinity=True), level=st.floats(allow_nan=True, allow_infinity=True))
 def test_decide_withstands_readings_that_no_validation_would_let_through(position: float, level: float) -> None:
     def reading(value: float) -> Reading:
@@ -236,7 +245,7 @@ def test_a_wall_clock_that_jumps_moves_nothing_by_itself() -> None:
         assert scanned.decision.commands == ()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(deaths=st.lists(st.tuples(st.integers(5, 590), st.booleans()), max_size=6), opening_pct=st.floats(20.0, 60.0))
 def test_restarts_at_any_interleaving_end_in_the_same_discrete_state_and_level(deaths: list[tuple[int, bool]], opening_pct: float) -> None:
     plan = make_plan(UpstreamLevelObjective(level_m=2.05))
@@ -254,7 +263,7 @@ def test_restarts_at_any_interleaving_end_in_the_same_discrete_state_and_level(d
     assert abs(broken.levels_m[-1] - straight.levels_m[-1]) < 0.03
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=plans, script=calm_scans, reboot=st.booleans())
 def test_what_people_said_survives_every_restart(plan: GatePlan, script: Script, reboot: bool) -> None:
     state = Runs().play(plan, script).memory.state

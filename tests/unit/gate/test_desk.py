@@ -219,8 +219,18 @@ async def test_a_flood_of_commands_is_turned_away_unread_and_unwritten(bench: De
     with pytest.raises(Busy):
         await bench.desk.run_signed(bench.command())
     assert len(bench.records) == RATE_COMMANDS
+    assert (await bench.desk.run_local("r1", MOVE, OPERATOR)).accepted
+    assert (await bench.desk.run_local("r2", SiteAction(gate="g1", verb=SiteVerb.OWNER_RELEASE), OPERATOR)).accepted
     bench.clock.tick(RATE_WINDOW_S + 0.1)
     assert (await bench.desk.run_signed(bench.command())).accepted
+
+
+async def test_a_flood_at_the_site_is_turned_away_and_a_stop_there_is_not(bench: DeskBench) -> None:
+    for number in range(RATE_COMMANDS):
+        await bench.desk.run_local(f"r{number}", MOVE, OPERATOR)
+    with pytest.raises(Busy):
+        await bench.desk.run_local("one more", MOVE, OPERATOR)
+    assert (await bench.desk.run_local("stop", GateAction(verb=GateVerb.STOP), OPERATOR)).accepted
 
 
 async def test_a_missing_trust_root_is_named(bench: DeskBench) -> None:

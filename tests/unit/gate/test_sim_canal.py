@@ -251,6 +251,14 @@ def test_eight_sites_that_each_know_a_part_make_the_same_canal_as_one_that_knows
     assert missing == set()
 
 
+def test_in_a_steep_pool_the_water_below_the_inlet_stands_where_its_sensor_can_see_it() -> None:
+    example = load_site(EXAMPLES / "canal-8-pools" / "site.yaml")
+    seen = values_of(canal_of(example))
+    heads = {point.id: point for point in example.points if point.id.endswith(".head")}
+    assert heads
+    assert not [name for name, point in heads.items() if not point.valid_min < seen[name] < point.valid_max]
+
+
 def values_of(canal: Canal) -> dict[str, float]:
     canal.advance(canal.time_s + 1.0)
     return values(canal)

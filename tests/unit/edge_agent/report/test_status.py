@@ -3,16 +3,18 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge_agent.command.gate_client import GateUnreachable
+from edge_agent.report.gate_guard import GateGuard
 from edge_agent.report.gate_watch import GateWatch
 from edge_agent.report.status import HeartbeatSender, StatusSender, StatusSlot
 from shared.contracts.gate_socket import GateReading, GateStatus
 from shared.contracts.status import Heartbeat, NodeStatus
-from tests.builders_agent import NODE
+from tests.builders_agent import NODE, open_store
 from tests.fakes.fake_bus import FakeBus
 from tests.fakes.fake_clock import START, FakeClock
 
@@ -125,7 +127,7 @@ async def test_an_outbox_that_stays_full_beats_by_the_interval(bench: Bench) -> 
     await bench.stop()
 
 
-async def test_levels_that_move_are_told_now_and_then_and_an_alarm_at_once() -> None:
+async def test_levels_that_move_are_told_now_and_then_and_an_alarm_at_once(tmp_path: Path) -> None:
     clock, told = FakeClock(), [0]
 
     class Gate:
@@ -141,7 +143,8 @@ async def test_levels_that_move_are_told_now_and_then_and_an_alarm_at_once() -> 
             raise AssertionError("not asked for")
 
     gate = Gate()
-    watch = GateWatch(gate, clock, lambda: told.__setitem__(0, told[0] + 1), repeat_s=30.0)
+    store = open_store(tmp_path, clock)
+    watch = GateWatch(gate, clock, lambda: told.__setitem__(0, told[0] + 1), GateGuard(store, clock), repeat_s=30.0)
     await watch.look()
     assert (told[0], watch.site.reachable) == (1, True)
     gate.reading = GateReading(level_m=2.2, mode="AUTO")
@@ -154,3 +157,4 @@ async def test_levels_that_move_are_told_now_and_then_and_an_alarm_at_once() -> 
     await watch.look()
 
     assert (told[0], watch.site.reachable, watch.site.site) == (3, False, "north")
+    store.close()
