@@ -110,7 +110,7 @@ def test_each_verb_has_its_parameters_and_its_way() -> None:
         GateAction(gate="g1", verb=GateVerb.MOVE)
 
 
-@pytest.mark.parametrize("verb", [*ALARM_VERBS, GateVerb.PLAN_RELEASE])
+@pytest.mark.parametrize("verb", [*sorted(ALARM_VERBS), GateVerb.PLAN_RELEASE])
 def test_what_is_about_alarms_or_plans_is_no_command_to_a_gate(verb: GateVerb) -> None:
     asked = Instruction("i", GateAction(verb=verb, params=GOOD_PARAMS.get(verb, {})), "som", Role.MAINTAINER, Place.CONSOLE)
     with pytest.raises(ValueError, match="no command to one gate"):
