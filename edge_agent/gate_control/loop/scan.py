@@ -260,6 +260,8 @@ class GateLoop:
                 append(JournalKind.MODE_CHANGED, gate_id, {"mode": state.mode, "before": held.mode, "reasons": list(state.reasons)})
         for change in (*scanned.asked_changes, *scanned.decision.alarm_changes):
             self._journal_alarm(change)
+        for note in scanned.decision.notes:
+            append(JournalKind.ORDER, data={"order": note.subject, "event": note.what, "text": note.text})
         if now.monotonic_s - self._series_at_s >= self._site.series_period_s - 1e-3:
             self._series_at_s = now.monotonic_s
             for gate in self._site.gates():
