@@ -232,6 +232,26 @@ def test_a_flood_opening_first_ends_a_closing_move_and_waits_for_the_reversal_pa
     assert after[1][0] <= 1.0 + bench.site.structures[0].gates[0].limits.reversal_pause_s + 1.0
 
 
+def test_a_latched_interlock_stays_until_a_person_resets_it_and_comes_back_where_its_cause_is_there() -> None:
+    bench = make_bench(make_plan(position(20.0)))
+    [structure] = bench.site.structures
+    latching = structure.gates[0].interlocks[0].model_copy(update={"latch": True})
+    latched = structure.gates[0].model_copy(update={"interlocks": (latching,)})
+    bench.site = bench.site.model_copy(update={"structures": (structure.model_copy(update={"gates": (latched,)}),)})
+    rise(bench, 2.7)
+    bench.run(3)
+    assert bench.ask(RESET).accepted
+    bench.scan()
+    assert bench.gate().interlocks["high_high"].tripped
+    rise(bench, 2.0)
+    bench.run(30)
+    assert bench.gate().interlocks["high_high"].tripped
+    assert bench.ask(RESET).reasons == ("gate g1: interlock high_high reset",)
+    bench.run(30)
+    assert not bench.gate().interlocks["high_high"].tripped
+    assert not bench.ask(RESET).accepted
+
+
 def test_low_low_forbids_opening() -> None:
     bench = make_bench(make_plan(position(60.0)))
     bench.canal.set_inflow("p1", 0.0)
