@@ -30,7 +30,7 @@ HOUR_S = 3_600.0
 DAY_S = 24 * HOUR_S
 START = datetime(2026, 5, 1, 0, 0, tzinfo=UTC)
 CANAL = first_pools(CANAL_1, 4)
-MARGIN_DEG = 50.0
+MARGIN_DEG = 60.0
 TAIL_M3S = 0.4
 NOISE_M = 0.001
 POWER_CUT_S = 20 * 60.0
@@ -54,7 +54,7 @@ UNANNOUNCED, LATE, STUCK, DARK = (chapter.at_s for chapter in CHAPTERS)
 
 
 def site() -> SiteConfiguration:
-    """Four gates of one site, tuned for a margin of 50 degrees."""
+    """Four gates of one site, tuned for a margin of 60 degrees."""
     options = SiteOptions(
         tune=lambda pool, period_s: tune_loop(pool, MARGIN_DEG, control_period_s=period_s),
         site="canal",

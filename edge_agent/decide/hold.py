@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
+
 from edge_agent.model import HoldState, Moment
 from shared.contracts.interlock import Interlock, may_update
 
@@ -23,4 +25,14 @@ def judge_interlock(interlock: Interlock | None, now: Moment, *, problem: str = 
     is_flood = interlock is not None and interlock.flood_alarm
     if is_flood and may:
         may, reason = False, "flood alarm"
+    if interlock is not None and interlock.hold and not may:
+        reason += _until(interlock, now)
     return HoldState(not may, is_flood, problem or reason)
+
+
+def _until(interlock: Interlock, now: Moment) -> str:
+    """When the gate process expects its reasons to be over, up to the next minute; nothing where it does not know, or was wrong."""
+    if interlock.until is None or interlock.until <= now.wall or interlock.flood_alarm:
+        return ""
+    minute = (interlock.until + timedelta(seconds=59)).replace(second=0, microsecond=0)
+    return f"; until about {minute.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -184,6 +184,8 @@ class JournalKind(StrEnum):
     RECORDS_LOST = "records_lost"
     COMMAND_ACCEPTED = "command_accepted"
     COMMAND_REFUSED = "command_refused"
+    ORDER = "order"
+    """What became of a delivery order: begun, missed, estimated, ended, short."""
 
 
 class JournalRecord(Contract):

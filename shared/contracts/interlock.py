@@ -40,7 +40,8 @@ def may_update(interlock: Interlock | None, *, boot_id: str, monotonic_s: float)
         return False, "the interlock file is from before the last boot"
     age_s = monotonic_s - interlock.monotonic_s
     if not 0 <= age_s <= MAX_AGE_SCANS * interlock.scan_period_s:
-        return False, f"the interlock file is {age_s:.0f} s old: the gate process does not scan"
+        limit_s = MAX_AGE_SCANS * interlock.scan_period_s
+        return False, f"the interlock file is more than {limit_s:g} s old: the gate process does not scan"
     if interlock.hold:
         return False, "; ".join(interlock.reasons) or "the gate process asks to hold"
     return True, ""

@@ -32,7 +32,9 @@ from shared.signing.gate_commands import verify_gate_command
 STORE_WAIT_S = 0.5
 """Longer no command waits for its id to be on a slow disk."""
 DURABLE_WAIT_S = 1.0
-"""Who hangs a tag is told when the disk has not got it by then: a tag must survive a power cut."""
+MUST_LAST = frozenset({*SiteVerb, GateVerb.STOP, GateVerb.MODE, GateVerb.SERVICE} - {SiteVerb.TAG_CLEAR})
+"""Who was told that this is done relies on it: it must survive a power cut a moment later, or he is told that it might not."""
+NOT_DURABLE = "it is not on the disk yet, and a power cut would undo it: make the gate safe by other means too"
 TRUST_WAIT_S = 0.5
 TAKEN_WITHIN_S = 3.0
 """A command that no scan took is withdrawn: nobody expects it to act later."""
@@ -194,8 +196,8 @@ class Desk:
             # cancelled while it may be acting: a repeat must not act again
             self._book.finish(entry, self._view(asked, _unknown()))
             raise
-        if outcome.accepted and asked.action.verb is SiteVerb.TAG and not await self._durable(DURABLE_WAIT_S):
-            outcome = replace(outcome, reasons=(*outcome.reasons, "it is not on the disk yet: make the gate safe by other means too"))
+        if outcome.accepted and asked.action.verb in MUST_LAST and not await self._durable(DURABLE_WAIT_S):
+            outcome = replace(outcome, reasons=(*outcome.reasons, NOT_DURABLE))
         view = self._view(asked, outcome)
         self._note(asked, outcome)
         self._book.finish(entry, view)

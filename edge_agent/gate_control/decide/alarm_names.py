@@ -53,8 +53,14 @@ class AlarmName(StrEnum):
     NOT_SCANNING = "not_scanning"
     STATE_LOST = "state_lost"
     PLAN_INVALID = "plan_invalid"
+    LOCAL_PLAN_INVALID = "local_plan_invalid"
     PLAN_NOT_SAVED = "plan_not_saved"
     JOURNAL_NOT_WRITTEN = "journal_not_written"
+    STATE_NOT_SAVED = "state_not_saved"
+    COMMANDS_NOT_SAVED = "commands_not_saved"
+    INTERLOCK_NOT_WRITTEN = "interlock_not_written"
+    SOCKET_NOT_LISTENING = "socket_not_listening"
+    MODBUS_MAP_NOT_LISTENING = "modbus_map_not_listening"
 
 
 @dataclass(frozen=True)

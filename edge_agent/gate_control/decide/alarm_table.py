@@ -333,6 +333,13 @@ _SITE: Mapping[AlarmName, AlarmMeaning] = {
         "Send a plan that fits.",
         on_delay_s=0.0,
     ),
+    AlarmName.LOCAL_PLAN_INVALID: AlarmMeaning(
+        "site",
+        "medium",
+        "The file of the plan made at the site cannot be used.",
+        "The plan before it stays in force.",
+        "Make the plan anew, or release it (munbon-gate plan release).",
+    ),
     AlarmName.PLAN_NOT_SAVED: AlarmMeaning(
         "site",
         "medium",
@@ -346,6 +353,41 @@ _SITE: Mapping[AlarmName, AlarmMeaning] = {
         "The disk is full, read-only or broken.",
         "Control goes on; history is kept in memory only, and lost at a power cut.",
         "Free or replace the disk.",
+    ),
+    AlarmName.STATE_NOT_SAVED: AlarmMeaning(
+        "site",
+        "medium",
+        "Modes, tags, alarms and orders could not be written to disk.",
+        "Control goes on. After a power cut the state before is in force again: look for tags at the gates.",
+        "Free or replace the disk.",
+    ),
+    AlarmName.COMMANDS_NOT_SAVED: AlarmMeaning(
+        "site",
+        "medium",
+        "The ids of commands could not be written to disk.",
+        "They are remembered until the process ends.",
+        "Free or replace the disk.",
+    ),
+    AlarmName.INTERLOCK_NOT_WRITTEN: AlarmMeaning(
+        "site",
+        "medium",
+        "interlock.json could not be written.",
+        "The agent holds all updates.",
+        "See why /run is full or not writable.",
+    ),
+    AlarmName.SOCKET_NOT_LISTENING: AlarmMeaning(
+        "site",
+        "high",
+        "gate.sock could not be opened; it is tried again.",
+        "Control goes on; nobody can ask or command it, and the agent raises not_scanning.",
+        "See why /run is not writable, then restart the process.",
+    ),
+    AlarmName.MODBUS_MAP_NOT_LISTENING: AlarmMeaning(
+        "site",
+        "medium",
+        "The site's own Modbus map could not be opened; it is tried again.",
+        "SCADA and neighbouring sites read nothing: they see this site as lost.",
+        "See who else holds its port.",
     ),
 }
 MEANINGS: Mapping[AlarmName, AlarmMeaning] = {**_GATE, **_SENSORS_AND_POOLS, **_SITE}

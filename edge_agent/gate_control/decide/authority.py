@@ -113,7 +113,9 @@ def _why_to_end(case: Case, motion: Motion) -> str:
         return ""
     if not case.permit.may_control and case.permit.motion is None:
         return case.permit.reason
-    if not case.limits.holds(motion.to_pct):
+    # a limit by flow wavers with the level: less than the deadband ends no move
+    slack_pct = case.gate.limits.deadband_pct
+    if not case.limits.low_pct - slack_pct <= motion.to_pct <= case.limits.high_pct + slack_pct:
         return f"the limits are {case.limits.low_pct:.1f} to {case.limits.high_pct:.1f} % now: the move to {motion.to_pct:.1f} % ends"
     return next((f"drawdown limit ends the move: {why}" for forbidden, why in case.drawdown if forbidden == direction), "")
 
@@ -182,6 +184,8 @@ def _protect(case: Case, state: GateState, starts: StartHistory) -> Ruling:
 
 
 def _repeat(case: Case, state: GateState, starts: StartHistory, again: Motion) -> Ruling:
+    limits = own_limits(case.gate) if again.by == INTERLOCK else case.limits
+    again = replace(again, to_pct=settable_pct(case.gate, again.to_pct, limits))
     goal = _Goal(again.to_pct, again.by, "it did not come about: ordered once more", case.permit.mode)
     return _order(case, state, record_stop(starts, case.now_s), again.from_pct, goal, motion=again)
 

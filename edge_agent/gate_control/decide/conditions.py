@@ -25,7 +25,7 @@ ORDER_ALARMS = {
     NoteKind.ESTIMATED: AlarmName.ORDER_ESTIMATED,
     NoteKind.SHORT: AlarmName.ORDER_SHORT,
 }
-STEERING_ALARMS = {"fallback": AlarmName.FALLBACK_ACTIVE}
+STEERING_ALARMS = {"fallback": AlarmName.FALLBACK_ACTIVE, "level_too_old": AlarmName.SENSOR_STALE}
 _CAUSES = (
     ("frozen", AlarmName.SENSOR_FROZEN),
     ("current loop", AlarmName.SENSOR_OUT_OF_RANGE),

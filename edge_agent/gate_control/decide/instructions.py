@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from edge_agent.gate_control.decide.alarms import AlarmChange, AlarmRules, Alarms, Phase, acknowledge, shelve, unshelve
+from edge_agent.gate_control.decide.interlocks import reset_interlock
 from edge_agent.gate_control.decide.mode_commands import Answer, ModeCommand, ModeVerb, Refused, apply_command
 from edge_agent.gate_control.decide.modes import GateModes, Place, Role, Source
 from edge_agent.gate_control.decide.state import SiteState
@@ -67,7 +68,30 @@ def carry_out(
         alarms, changes, outcome = change_alarms(state.alarms, rules, instruction, now)
         return replace(state, alarms=alarms), changes, outcome
     modes, outcome = change_modes(state.modes, instruction, now)
-    return replace(state, modes=modes), (), outcome
+    state = replace(state, modes=modes)
+    if instruction.verb == ModeVerb.RESET_TRIP.value:
+        state, outcome = _reset_latches(state, instruction.action.gate, outcome)
+    return state, (), outcome
+
+
+def _reset_latches(state: SiteState, named: str, outcome: Outcome) -> tuple[SiteState, Outcome]:
+    """Who may reset a trip also resets latched interlocks; one whose cause is still there trips again in the scan that follows."""
+    if not outcome.accepted and outcome.code != "NothingToDo":
+        return state, outcome
+    gates = dict(state.gates)
+    said: list[str] = []
+    for gate, held in state.gates.items():
+        latched = [name for name, interlock in held.interlocks.items() if interlock.is_latched]
+        if latched and named in ("", gate):
+            interlocks = held.interlocks
+            for name in latched:
+                interlocks = reset_interlock(interlocks, name)
+            gates[gate] = replace(held, interlocks=interlocks)
+            said.append(f"gate {gate}: interlock {', '.join(latched)} reset")
+    if not said:
+        return state, outcome
+    before = outcome.reasons if outcome.accepted else ()
+    return replace(state, gates=gates), Outcome(True, reasons=(*before, *said))
 
 
 def change_modes(modes: Mapping[str, GateModes], instruction: Instruction, now: Now) -> tuple[dict[str, GateModes], Outcome]:

@@ -44,7 +44,11 @@ def follow_level(scan: StructureScan, state: ControllerState, task: LevelTask) -
     else:
         label = f"level off by {(state.filtered_level_m or 0.0) - task.target_m:+.3f} m"
         followed = _step(scan, state, task, scan.water, label, is_frozen=False)
-    return replace(followed, problem=f"{task.source} {problem}", alarm="feedback_frozen") if problem else followed
+    if not problem:
+        return followed
+    # a level that its sensor's own alarm says nothing of can still be too old for this loop
+    is_told = task.level is None or task.level.value is None or task.level.quality is Quality.BAD
+    return replace(followed, problem=f"{task.source} {problem}", alarm="feedback_frozen" if is_told else "level_too_old")
 
 
 def _problem(task: LevelTask) -> str:

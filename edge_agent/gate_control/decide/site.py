@@ -26,19 +26,17 @@ from edge_agent.gate_control.decide.gate import GateFacts, decide_gate, look_at
 from edge_agent.gate_control.decide.limits import level_limits, travel_limits
 from edge_agent.gate_control.decide.modes import GateModes
 from edge_agent.gate_control.decide.objective import describe, objective_at
-from edge_agent.gate_control.decide.order_outlook import busy_for_s
 from edge_agent.gate_control.decide.orders import OrderNote, order_flow
 from edge_agent.gate_control.decide.remote import is_remote
 from edge_agent.gate_control.decide.sharing import Bay, Water, present_flow_m3s
 from edge_agent.gate_control.decide.starts import StartHistory, withdraw_start
 from edge_agent.gate_control.decide.state import Decision, SiteState
-from edge_agent.gate_control.decide.status import actuator_status
 from edge_agent.gate_control.decide.structure import steer
 from edge_agent.gate_control.decide.topology import StructurePlace, Topology, topology
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.gates import Gate
 from edge_agent.gate_control.model.pools import Pool
-from edge_agent.gate_control.model.values import ControllerState, GateState, InterlockState, Now, Quality, Reading, WriteOutcome
+from edge_agent.gate_control.model.values import ControllerState, GateState, Now, Quality, Reading, WriteOutcome
 from shared.contracts.gate_plan import FlowObjective, GateDirective, GatePlan, Objective, PositionObjective
 
 Readings = Mapping[str, Reading]
@@ -306,23 +304,3 @@ def record_outcomes(state: SiteState, outcomes: Sequence[WriteOutcome], now: Now
         else:
             gates[outcome.gate] = replace(gate, write_error="")
     return replace(state, gates=gates, starts=starts)
-
-
-def hold_reasons(state: SiteState, readings: Readings, site: SiteConfiguration, plan: GatePlan | None) -> tuple[tuple[str, ...], bool]:
-    """Why no update should start now, and whether there is a flood alarm."""
-    reasons: list[str] = []
-    flood = False
-    for gate in site.gates():
-        held, modes = state.gates.get(gate.id, GateState()), state.modes.get(gate.id, GateModes())
-        if held.motion is not None or actuator_status(gate, readings).moving:
-            reasons.append(f"gate {gate.id} is moving")
-        tripped = [rule.name for rule in gate.interlocks if rule.flood and held.interlocks.get(rule.name, InterlockState()).tripped]
-        if tripped:
-            flood = True
-            reasons.append(f"flood alarm at gate {gate.id}: {', '.join(tripped)}")
-        if modes.motion is not None or held.mode in ("LOCAL", "MANUAL", "COMMISSIONING"):
-            reasons.append(f"gate {gate.id} is under manual control")
-    busy_s = busy_for_s(plan.orders if plan is not None else (), state.orders)
-    if busy_s is not None:
-        reasons.append(f"a delivery runs for {busy_s:.0f} s more")
-    return tuple(reasons), flood

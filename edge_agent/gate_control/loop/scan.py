@@ -6,13 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 from edge_agent.gate_control.console.desk import Pending
 from edge_agent.gate_control.console.views import alarm_views
 from edge_agent.gate_control.decide.alarms import AlarmChange, AlarmEvent, Raised
+from edge_agent.gate_control.decide.hold import UpdateHold, hold_updates
 from edge_agent.gate_control.decide.restart import SavedState, durable_part, saved_state
-from edge_agent.gate_control.decide.site import hold_reasons
 from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.loop.clock_trust import ClockTrust
 from edge_agent.gate_control.loop.instructed import SCAN_FAILED, Carried
@@ -110,8 +111,7 @@ class GateLoop:
         self._may_save = False
         self._readings: Mapping[str, Reading] = {}
         self._now: Now | None = None
-        self._hold: tuple[str, ...] = ("the gate process is starting",)
-        self._flood = False
+        self._hold = UpdateHold(("the gate process is starting",))
         self._lateness_ms: deque[float] = deque(maxlen=LATENESS_SCANS)
         self._series_at_s = float("-inf")
         self._saved_at_s = float("-inf")
@@ -237,8 +237,8 @@ class GateLoop:
             scan_period_s=self._site.scan_period_s,
             lateness_p99_ms=self.lateness_p99_ms(),
             plan_generation=self._ports.remote_generation() or (plan.generation if plan is not None else 0),
-            hold=bool(self._hold),
-            hold_reasons=self._hold,
+            hold=bool(self._hold.reasons),
+            hold_reasons=self._hold.reasons,
             gates={gate.id: gate_reading(self._site, gate, state, self._readings, now) for gate in self._site.gates()},
             journal_last=self._ports.journal.last,
             capabilities=CAPABILITIES,
@@ -260,6 +260,8 @@ class GateLoop:
                 append(JournalKind.MODE_CHANGED, gate_id, {"mode": state.mode, "before": held.mode, "reasons": list(state.reasons)})
         for change in (*scanned.asked_changes, *scanned.decision.alarm_changes):
             self._journal_alarm(change)
+        for note in scanned.decision.notes:
+            append(JournalKind.ORDER, data={"order": note.subject, "event": note.what, "text": note.text})
         if now.monotonic_s - self._series_at_s >= self._site.series_period_s - 1e-3:
             self._series_at_s = now.monotonic_s
             for gate in self._site.gates():
@@ -286,16 +288,18 @@ class GateLoop:
         self._ports.put_state(saved_state(self.memory.state, self._clock.boot_id(), now))
 
     def _write_interlock(self, now: Now) -> None:
-        self._hold, self._flood = hold_reasons(self.memory.state, self._readings, self._site, self._ports.plan())
+        self._hold = hold_updates(self.memory.state, self._readings, self._site, self._ports.plan(), now)
+        until = now.wall + timedelta(seconds=self._hold.for_s) if self._hold.for_s is not None and now.wall_is_trusted else None
         interlock = Interlock(
             site=self._site.site,
             written_at=now.wall,
             boot_id=self._clock.boot_id(),
             monotonic_s=now.monotonic_s,
             scan_period_s=self._site.scan_period_s,
-            hold=bool(self._hold),
-            reasons=self._hold,
-            flood_alarm=self._flood,
+            hold=bool(self._hold.reasons),
+            reasons=self._hold.reasons,
+            flood_alarm=self._hold.is_flood,
+            until=until,
         )
         self._ports.put_interlock(interlock.model_dump_json().encode())
 

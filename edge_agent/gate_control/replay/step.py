@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edge_agent.gate_control.decide.alarms import AlarmChange, Raised, rules_of
-from edge_agent.gate_control.decide.instructions import ALARM_VERBS, Instruction, Outcome, change_alarms, change_modes
+from edge_agent.gate_control.decide.instructions import Instruction, Outcome, carry_out
 from edge_agent.gate_control.decide.modes import GateModes
 from edge_agent.gate_control.decide.site import decide, record_outcomes
 from edge_agent.gate_control.decide.state import Decision, SiteState
@@ -69,13 +69,10 @@ def _obey(
 ) -> tuple[SiteState, tuple[Outcome, ...], tuple[AlarmChange, ...]]:
     answers: list[Outcome] = []
     changes: tuple[AlarmChange, ...] = ()
+    if instructions:
+        state = replace(state, modes={gate.id: state.modes.get(gate.id, GateModes()) for gate in site.gates()})
     for instruction in instructions:
-        if instruction.action.verb in ALARM_VERBS:
-            alarms, more, answer = change_alarms(state.alarms, rules_of(site.alarms), instruction, now)
-            state, changes = replace(state, alarms=alarms), changes + more
-        else:
-            known = {gate.id: state.modes.get(gate.id, GateModes()) for gate in site.gates()}
-            modes, answer = change_modes(known, instruction, now)
-            state = replace(state, modes=modes)
+        state, more, answer = carry_out(state, instruction, rules_of(site.alarms), now)
+        changes += more
         answers.append(answer)
     return state, tuple(answers), changes

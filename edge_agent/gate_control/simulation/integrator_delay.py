@@ -21,7 +21,7 @@ STEP_S = 1.0
 HEAD_SETTLES_S = 20.0
 """Of the level below an inlet; it also keeps a drowned gate and its own wave from chasing each other."""
 DRY_M = 0.02
-"""An offtake gets less than it wants from water shallower than this."""
+"""An offtake, or the tail, gets less than it wants from water shallower than this."""
 SPILL_LENGTH_M = 20.0
 HEAD_ROOM_M = 0.3
 """A head sensor must be able to see so far below the level that it is expected at."""
@@ -181,8 +181,8 @@ class Canal:
         for water in self._pools.values():
             pool = water.pool
             inflow_m3s = water.inflow_m3s if pool.inlet is None else self._inflow(pool.inlet, flows)
-            outflow_m3s = water.tail_m3s if pool.outlet is None else flows.get(pool.outlet, 0.0)
             wet = min(1.0, max(0.0, water.level_m - pool.invert_m) / DRY_M)
+            outflow_m3s = wet * water.tail_m3s if pool.outlet is None else flows.get(pool.outlet, 0.0)
             for take in pool.offtakes:
                 outflow_m3s += flows[take.structure] if take.structure else wet * self.demands.flows_m3s[take.id]
             water.step(inflow_m3s, outflow_m3s)

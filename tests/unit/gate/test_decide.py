@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from edge_agent.gate_control.decide.hold import hold_updates
 from edge_agent.gate_control.decide.modes import Commissioning, Control, GateModes, Tag
-from edge_agent.gate_control.decide.site import hold_reasons
 from edge_agent.gate_control.model.values import MoveTo, Sample, StopMotion
 from edge_agent.gate_control.simulation.plant import ActuatorTrouble
 from shared.contracts.gate_command import GateAction, GateVerb
 from shared.contracts.gate_plan import FlowObjective, Objective, PositionObjective, ScheduleEntry, UpstreamLevelObjective
-from tests.fakes.gate import RUNNING, START, CanalBench, make_bench, make_plan, with_value
+from tests.fakes.gate import RUNNING, START, CanalBench, make_bench, make_plan, now_at, with_value
 
 AUTO = GateAction(gate="g1", verb=GateVerb.MODE, params={"mode": "auto"})
 MANUAL = GateAction(gate="g1", verb=GateVerb.MODE, params={"mode": "manual"})
@@ -144,7 +144,10 @@ def test_out_of_service_and_local_get_no_command() -> None:
     rise(local, 2.8)
     local.run(60)
     assert (local.gate().mode, local.commands) == ("LOCAL", [])
-    assert hold_reasons(local.memory.state, local.readings, local.site, None)[0][-1] == "gate g1 is under manual control"
+    assert (
+        hold_updates(local.memory.state, local.readings, local.site, None, now_at(local.time_s)).reasons[-1]
+        == "gate g1 is under manual control"
+    )
 
 
 def test_a_manual_move_goes_there_at_once_and_auto_is_a_persons_act() -> None:
@@ -208,9 +211,10 @@ def test_high_high_opens_at_once_whatever_rest_step_budget_and_deadband_say_and_
     bench.scan()
     assert openings(bench)[-1] == 95.0
     assert bench.has_alarm("g1/interlock_tripped.high_high")
-    reasons, flood = hold_reasons(bench.memory.state, bench.readings, bench.site, bench.plan)
-    assert flood
-    assert "flood alarm at gate g1: high_high" in reasons
+    hold = hold_updates(bench.memory.state, bench.readings, bench.site, bench.plan, now_at(bench.time_s))
+    assert hold.is_flood
+    assert hold.for_s is None
+    assert "flood alarm at gate g1: high_high" in hold.reasons
 
 
 def test_a_flood_opening_first_ends_a_closing_move_and_waits_for_the_reversal_pause_alone() -> None:
@@ -226,6 +230,26 @@ def test_a_flood_opening_first_ends_a_closing_move_and_waits_for_the_reversal_pa
     assert isinstance(after[1][1], MoveTo)
     assert after[1][1].opening_pct == 95.0
     assert after[1][0] <= 1.0 + bench.site.structures[0].gates[0].limits.reversal_pause_s + 1.0
+
+
+def test_a_latched_interlock_stays_until_a_person_resets_it_and_comes_back_where_its_cause_is_there() -> None:
+    bench = make_bench(make_plan(position(20.0)))
+    [structure] = bench.site.structures
+    latching = structure.gates[0].interlocks[0].model_copy(update={"latch": True})
+    latched = structure.gates[0].model_copy(update={"interlocks": (latching,)})
+    bench.site = bench.site.model_copy(update={"structures": (structure.model_copy(update={"gates": (latched,)}),)})
+    rise(bench, 2.7)
+    bench.run(3)
+    assert bench.ask(RESET).accepted
+    bench.scan()
+    assert bench.gate().interlocks["high_high"].tripped
+    rise(bench, 2.0)
+    bench.run(30)
+    assert bench.gate().interlocks["high_high"].tripped
+    assert bench.ask(RESET).reasons == ("gate g1: interlock high_high reset",)
+    bench.run(30)
+    assert not bench.gate().interlocks["high_high"].tripped
+    assert not bench.ask(RESET).accepted
 
 
 def test_low_low_forbids_opening() -> None:
@@ -334,6 +358,6 @@ def broken(sample: Sample, gate: str) -> Sample:
 def test_manual_counts_as_a_reason_to_hold_updates_and_auto_does_not(modes: GateModes) -> None:
     bench = make_bench(make_plan(FlowObjective(flow_m3s=3.0)), modes=modes)
     bench.run(60)
-    reasons, flood = hold_reasons(bench.memory.state, bench.readings, bench.site, bench.plan)
-    assert bool(reasons) == (modes.control is Control.MANUAL)
-    assert not flood
+    hold = hold_updates(bench.memory.state, bench.readings, bench.site, bench.plan, now_at(bench.time_s))
+    assert bool(hold.reasons) == (modes.control is Control.MANUAL)
+    assert not hold.is_flood

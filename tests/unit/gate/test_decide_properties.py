@@ -182,12 +182,11 @@ def test_the_controllers_starts_stay_within_the_budget_of_any_hour(targets: list
         for _ in range(3):
             bench.time_s += wait_s / 3.0
             bench.scan()
-    starts = [at_s for at_s, _ in bench.moves()]
-    assert starts
-    for at_s in starts:
-        assert sum(1 for other_s in starts if 0.0 <= at_s - other_s < WINDOW_S) <= 4 + sum(
-            "once more" in command.reason for _, command in bench.commands
-        )
+    # a flood opens whatever the budget says, and a move that did not come about is ordered once more
+    own = [at_s for at_s, one in bench.commands if isinstance(one, MoveTo) and one.reason == "position objective"]
+    assert own
+    for at_s in own:
+        assert sum(1 for other_s in own if 0.0 <= at_s - other_s < WINDOW_S) <= 4
 
 
 def test_the_scripts_do_make_gates_move() -> None:

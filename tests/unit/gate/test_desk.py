@@ -326,6 +326,17 @@ async def test_a_tag_that_is_not_on_the_disk_yet_is_told_so(bench: DeskBench, mo
     assert "not on the disk yet" in told.reasons[-1]
 
 
+async def test_a_stop_that_is_not_on_the_disk_yet_is_told_so_after_it_acted(bench: DeskBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "STORE_WAIT_S", 0.01)
+    stop = GateAction(gate="g1", verb=GateVerb.STOP)
+    assert "not on the disk yet" not in " ".join((await bench.desk.run_local("r1", stop, OPERATOR)).reasons)
+    bench.disk.is_hung = True
+    told = await bench.desk.run_local("r2", stop, OPERATOR)
+    assert told.accepted
+    assert bench.modes["g1"].stopped_by
+    assert "not on the disk yet" in told.reasons[-1]
+
+
 async def test_a_tagout_cannot_be_cleared_from_afar(bench: DeskBench) -> None:
     with pytest.raises(ValueError, match="verb"):
         bench.command(SiteVerb.TAG_CONFIRM)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from edge_agent.gate_control.model.values import Command, Sample, StopMotion, Wr
 from edge_agent.gate_control.simulation.example import example_site
 from shared.clock import SystemClock
 from shared.contracts.gate_command import GateAction, GateVerb
-from shared.contracts.gate_plan import PositionObjective
+from shared.contracts.gate_plan import DeliveryOrder, PositionObjective
 from shared.contracts.gate_socket import JournalKind
 from shared.contracts.interlock import Interlock
 from tests.fakes.gate import RUNNING, make_plan
@@ -238,3 +238,13 @@ async def test_what_people_said_is_saved_at_once_and_nothing_before_the_old_stat
     await bench.loop.scan()
     assert len(bench.saved) > count
     assert not bench.saved[-1].state.modes["g1"].in_service
+
+
+async def test_what_becomes_of_an_order_is_journalled(tmp_path: Path) -> None:
+    clock = SystemClock()
+    order = DeliveryOrder(order_id="o1", turnout="g1", start=clock.wall(), flow_m3s=1.0, duration_s=600.0)
+    bench = make(tmp_path, plan=make_plan(PositionObjective(opening_pct=32.0)).model_copy(update={"orders": (order,)}))
+    (tmp_path / "clock-was-set").write_text(clock.boot_id())
+    await bench.loop.scan()
+    [told] = [data for kind, _, data in bench.journal.records if kind is JournalKind.ORDER]
+    assert (told["order"], told["event"]) == ("o1", "order_started")

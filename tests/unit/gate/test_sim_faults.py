@@ -85,6 +85,13 @@ def test_data_older_than_the_loop_bears_freeze_feedback_and_are_told(tmp_path: P
     assert run.series["flow:g2"].values[-1] == pytest.approx(run.series["flow:g2"].at(told_s), rel=0.1)
 
 
+def test_a_level_too_old_for_its_loop_is_told_though_its_sensor_is_not_called_stale(tmp_path: Path) -> None:
+    run = play(tmp_path, SensorFault(60.0, "p1.tail", SensorTrouble.LATE, value=400.0), duration_s=1500.0)
+    assert 60.0 < alarms_of(run)["g1/sensor_stale"] < 500.0
+    reason = next(alarm.reason for alarm in run.alarms if alarm.key == "g1/sensor_stale")
+    assert "the loop bears" in reason
+
+
 def test_after_its_time_a_gate_without_data_falls_back_as_configured(tmp_path: Path) -> None:
     options = {"stale_after_s": 60.0, "fallback": {"kind": "position", "opening_pct": 25.0, "after_s": 600.0}}
     run = play(tmp_path, SensorFault(FAULT_S, LEVEL_OF_P2, SensorTrouble.SILENT), options=options)

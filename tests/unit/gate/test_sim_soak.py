@@ -45,7 +45,7 @@ class Weighed(GateProcess):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_memory_is_flat_over_a_day(tmp_path: Path) -> None:
     site = small_site(2, scan_period_s=2.0)
     changes = [DemandChange(hour * 3600.0, "t2", 0.2 if hour % 4 else 0.1) for hour in range(2, 24, 2)]
