@@ -7,6 +7,8 @@ silently skips what it was meant to check is no check.
 import os
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from deploy.make import capabilities
 
@@ -15,10 +17,17 @@ WORLDS = ("tests/scenario/", "tests/integration/cli/")
 """Each of these folders keeps a whole world running (central, bus, clusters, agents, gates) while its tests go on."""
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """For workers side by side: a file stays with one worker, and so do the folders with worlds, of which two cores bear one."""
-    file = item.nodeid.split("::")[0]
-    item.add_marker(pytest.mark.xdist_group("worlds" if file.startswith(WORLDS) else file.replace("/", ".")))
+class SideBySide(LoadFileScheduling):
+    """A file stays with one worker, and so do the folders with worlds, of which two cores bear one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "worlds" if nodeid.startswith(WORLDS) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:
+    """For `make test`, which runs two workers."""
+    return SideBySide(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
