@@ -95,6 +95,8 @@ def wide_site(gates: tuple[str, ...], port: int) -> dict[str, Any]:
         for end in ("low", "high"):
             pool[end] = {**pool[end], "area_m2": pool[end]["area_m2"] * 1_000.0}
     for structure in content["structures"]:
+        # in one step, so that an opening that was written tells who asked for it
+        structure["gates"][0]["limits"]["max_step_pct"] = 100.0
         structure["flow_loop"] = {"control_period_s": 4 * SCAN_S}
     return content | {"alarms": [{"name": "sensor_out_of_range", "on_delay_s": 0.0, "off_delay_s": 0.0}]}
 
@@ -168,7 +170,7 @@ class Trial:
     async def set_plan(self) -> None:
         """A new generation: another opening for the gate in auto, the orders as they are."""
         self.generation += 1
-        directive = GateDirective(objective=PositionObjective(opening_pct=round(self.random.uniform(20.0, 60.0), 1)))
+        directive = GateDirective(objective=PositionObjective(opening_pct=round(self.random.uniform(84.0, 94.0), 1)))
         plan = GatePlan(
             site="north",
             generation=self.generation,
