@@ -1,7 +1,11 @@
-"""The site's state on disk: written by a thread of its own, so that control never waits; the newest state always replaces what waits."""
+"""The site's state on disk: written by a thread of its own, so that control never waits; the newest state always replaces what waits.
+
+The file is a line of JSON and a line with its SHA-256: an SD card forgets, and a tag whose name lost a letter would be no tag.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from pathlib import Path
 
@@ -46,7 +50,7 @@ class StateFile:
         """
         try:
             raw = read_optional(self._path)
-            return _SAVED.validate_json(raw) if raw is not None else None
+            return _SAVED.validate_json(_checked(raw)) if raw is not None else None
         except (ValidationError, ValueError) as error:
             self._put_aside()
             raise Permanent("is damaged, or of another version", subject=str(self._path)) from error
@@ -100,7 +104,8 @@ class StateFile:
 
     def _write(self, saved: SavedState) -> bool:
         try:
-            write_atomic(self._path, _SAVED.dump_json(saved), mode=0o640)
+            content = _SAVED.dump_json(saved)
+            write_atomic(self._path, content + b"\n" + hashlib.sha256(content).hexdigest().encode() + b"\n", mode=0o640)
         except (OSError, MunbonError) as error:
             if not self._error:
                 log.error("state cannot be written", path=str(self._path), reason=str(error))
@@ -114,3 +119,15 @@ class StateFile:
             self._path.replace(self._path.with_name(f"{self._path.name}.damaged"))
         except OSError as error:
             log.warning("damaged state cannot be put aside", path=str(self._path), reason=str(error))
+
+
+def _checked(raw: bytes) -> bytes:
+    """The content, where it is what its digest says.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    content, _, digest = raw.removesuffix(b"\n").rpartition(b"\n")
+    if hashlib.sha256(content).hexdigest().encode() != digest:
+        raise ValueError("the digest does not fit")
+    return content

@@ -283,5 +283,7 @@ class Trial:
 
     def saved_orders(self) -> dict[str, Any]:
         """Accounts as they are on the disk."""
-        found: dict[str, Any] = json.loads((self.folder / "state" / "gate-state.json").read_text())["state"]["orders"]["accounts"]
+        found: dict[str, Any] = json.loads((self.folder / "state" / "gate-state.json").read_text().splitlines()[0])["state"]["orders"][
+            "accounts"
+        ]
         return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.gate_control.decide.modes import GateModes
+from edge_agent.gate_control.decide.modes import GateModes, Tag
 from edge_agent.gate_control.decide.restart import SavedState, saved_state
 from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.journal.state_file import StateFile
@@ -53,3 +53,19 @@ def test_a_damaged_state_is_put_aside_and_said(file: StateFile, tmp_path: Path) 
         file.load()
     assert (tmp_path / "state" / "gate-state.json.damaged").exists()
     assert file.load() is None
+
+
+def test_no_changed_byte_goes_unnoticed(file: StateFile, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    file.put(state_at(1.0, g1=GateModes(tags=(Tag("ana", "2026-05-01T06:00:00Z"),))))
+    assert file.settle(10.0)
+    path = tmp_path / "state" / "gate-state.json"
+    whole = path.read_bytes()
+    for place in range(0, len(whole) - 1, 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(Permanent, match="is damaged"):
+            file.load()
+    path.write_bytes(whole)
+    found = file.load()
+    assert found is not None
+    assert [tag.holder for tag in found.state.modes["g1"].tags] == ["ana"]
