@@ -5,12 +5,17 @@ silently skips what it was meant to check is no check.
 """
 
 import os
+import signal
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from deploy.make import capabilities
+
+# a shell starts what it runs in the background with Ctrl-C ignored; programs of tests would inherit that, and never end by it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REQUIRED = frozenset(os.environ.get("MUNBON_REQUIRE", "").split())
 WORLDS = ("tests/scenario/", "tests/integration/cli/")

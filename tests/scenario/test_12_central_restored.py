@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
+import pytest
 
 from deploy.harness.apps import web_app
 from deploy.harness.clusters import ClusterKind
@@ -75,6 +76,7 @@ async def test_nothing_goes_back_and_the_next_rollout_takes_over(kind: ClusterKi
 
 
 @in_usual_kind
+@pytest.mark.slow
 async def test_the_nodes_report_is_enough_where_the_bus_was_wiped_as_well(kind: ClusterKind, folder: Path) -> None:
     async with open_world(folder, {NODE: NodePlan(kind)}) as world:
         copy = folder / "copy.sqlite"
@@ -91,6 +93,7 @@ async def test_the_nodes_report_is_enough_where_the_bus_was_wiped_as_well(kind: 
 
 
 @in_usual_kind
+@pytest.mark.slow
 async def test_a_wiped_bus_is_rebuilt_from_the_database(kind: ClusterKind, folder: Path) -> None:
     async with open_world(folder, {NODE: NodePlan(kind)}) as world:
         await world.deliver("web", "1.0.0", web_app("web", "1.0.0"))
@@ -125,6 +128,7 @@ async def test_an_operator_who_acts_in_the_first_second_is_obeyed(kind: ClusterK
 
 
 @in_usual_kind
+@pytest.mark.slow
 async def test_an_operators_word_stands_when_the_nodes_newer_state_comes_to_light_later(kind: ClusterKind, folder: Path) -> None:
     """The bus was lost as well, and the node is away: nobody but the node knows the newer state."""
     async with open_world(folder, {NODE: NodePlan(kind)}) as world:

@@ -14,7 +14,7 @@ from deploy.harness.processes import Child, program, run_program
 from tests.integration.cli.conftest import Fleet
 from tests.integration.cli.terminal import Terminal, in_terminal
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 
 def on_screen(fleet: Fleet, *words: str, columns: int = 80, **environment: str) -> AbstractAsyncContextManager[Terminal]:

@@ -19,6 +19,8 @@ SCANS = 15
 """So many scans the gate is watched; a healthy one has begun to move by then."""
 Damage = Callable[[random.Random, bytes], bytes]
 
+pytestmark = pytest.mark.slow
+
 
 def cut(chance: random.Random, content: bytes) -> bytes:
     return content[: chance.randrange(len(content) - 1)]

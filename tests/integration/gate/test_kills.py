@@ -30,7 +30,9 @@ async def trial(tmp_path: Path, python_path: dict[str, str], request: pytest.Fix
 
 
 @pytest.mark.parametrize(
-    ("trial", "deaths"), [(1, 6), pytest.param(2, 50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])], indirect=["trial"]
+    ("trial", "deaths"),
+    [pytest.param(1, 6, marks=pytest.mark.slow), pytest.param(2, 50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
+    indirect=["trial"],
 )
 async def test_killed_at_random_moments_nothing_that_was_said_or_ordered_is_lost_or_done_twice(trial: Trial, deaths: int) -> None:
     accounts: list[dict[str, Any]] = []

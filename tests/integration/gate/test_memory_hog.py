@@ -22,7 +22,7 @@ kept = []
 while True:
     kept.append(bytearray(b"x" * (1024 * 1024)))
 """
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
 @pytest.fixture
