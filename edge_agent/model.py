@@ -114,18 +114,6 @@ class DriftHint:
     """`status`: only its status moved, so its health may have changed but not what was applied."""
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """What an assessment looks at. `pods` and `replica_set` are those of a workload's new revision only."""
-
-    expected: tuple[ObjectRef, ...]
-    live: dict[ObjectRef, Manifest]
-    pods: dict[ObjectRef, tuple[Manifest, ...]] = field(default_factory=dict)
-    replica_set: dict[ObjectRef, Manifest] = field(default_factory=dict)
-    logs: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    """(namespace, pod, container) to the last log line of its last run."""
-
-
 class InventoryPort(Protocol):
     """Where inventories are kept; each call is durable before it returns."""
 

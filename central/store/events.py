@@ -96,11 +96,6 @@ def count_events(tx: Transaction, node: str | None = None) -> int:
     return int(tx.execute(query if node is None else query.where(_TABLE.c.node == node)).scalar_one())
 
 
-def last_cursor(tx: Transaction) -> int:
-    """Cursor of the newest event; 0 where there is none."""
-    return int(tx.execute(select(func.coalesce(func.max(_TABLE.c.cursor), 0))).scalar_one())
-
-
 def add_quarantine(tx: Transaction, messages: Iterable[tuple[str, bytes, str]], received_at: datetime) -> int:
     """Keep messages that could not be read, the same one once; how many were new."""
     values = [

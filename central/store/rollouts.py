@@ -107,11 +107,6 @@ def advance_running(tx: Transaction, now: datetime) -> tuple[RolloutRecord, ...]
     return tuple(changed)
 
 
-def load_fleet(tx: Transaction, rollout: RolloutRecord, now: datetime) -> RolloutFleet:
-    """What is known for one rollout: the nodes that its assignment steers, and who moved the assignment last."""
-    return _Fleet.load(tx, {rollout.app}).of(tx, rollout, now)
-
-
 def apply_decisions(tx: Transaction, rollout: RolloutRecord, decisions: Sequence[Decision]) -> RolloutRecord:
     """Write decisions down; the rollout as it is then."""
     values = [_node_values(rollout.rollout_id, item.record) for item in decisions if isinstance(item, SetNode)]

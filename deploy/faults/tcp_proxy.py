@@ -43,11 +43,6 @@ class TcpProxy:
         """As a NATS client wants it."""
         return f"nats://127.0.0.1:{self.port}"
 
-    @property
-    def open_links(self) -> int:
-        """Connections that are open now."""
-        return len(self._links)
-
     async def start(self) -> None:
         """Listen. Safe to repeat."""
         if self._server is None:
@@ -69,10 +64,6 @@ class TcpProxy:
     def freeze(self) -> None:
         """Half-open: connections stay up and new ones are taken, but no byte passes either way."""
         self._flowing.clear()
-
-    def thaw(self) -> None:
-        """Let bytes pass again."""
-        self._flowing.set()
 
     def heal(self) -> None:
         """Undo `cut` and `freeze`."""

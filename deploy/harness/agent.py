@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,14 +87,6 @@ class RunningAgent:
         """Its log lines: of this run, or of all."""
         return self.process.read_log(all_runs=all_runs)
 
-    async def wait_for_line(self, word: str, *, timeout_s: float = 30.0) -> None:
-        """Wait until its log holds a word.
-
-        Raises:
-            ProcessFailed: it ended, or the word did not come.
-        """
-        await self.process.wait_until(lambda: word in self.read_log(), timeout_s=timeout_s, what=f"{word!r} in the log of {self.node}")
-
 
 def render_agent_toml(enrolment: NodeEnrolment, options: AgentOptions, state_dir: Path) -> str:
     """Text of `agent.toml`."""
@@ -118,14 +109,3 @@ def render_agent_toml(enrolment: NodeEnrolment, options: AgentOptions, state_dir
         gate = [f"socket = {json.dumps(str(options.gate_socket))}", f"interlock_file = {json.dumps(str(options.interlock_file))}"]
         lines += ["[gate]", *gate, ""]
     return "\n".join(lines)
-
-
-@asynccontextmanager
-async def running_agent(folder: Path, enrolment: NodeEnrolment, options: AgentOptions) -> AsyncIterator[RunningAgent]:
-    """An agent that runs within the block."""
-    agent = RunningAgent(folder, enrolment, options)
-    try:
-        await agent.start()
-        yield agent
-    finally:
-        await agent.stop()

@@ -82,11 +82,6 @@ class Store:
         self._record(Change(self.version, kind_id, DELETED, last, before))
         return last
 
-    def drop_kind(self, kind_id: str) -> None:
-        """Remove all objects of a kind that is served no more."""
-        for key in list(self._objects.get(kind_id, {})):
-            self.remove(kind_id, key)
-
     def _record(self, change: Change) -> None:
         if len(self._history) == self._history.maxlen:
             self._dropped_up_to = self._history[0].version

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from deploy.faults.tcp_proxy import TcpProxy
 from shared.messaging.errors import BusUnavailable
 from shared.messaging.session import BusSession
-from tests.fakes.tcp_proxy import TcpProxy
 from tests.fixtures_nats import NatsHandle, running_nats
 
 pytestmark = pytest.mark.nats

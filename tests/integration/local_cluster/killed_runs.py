@@ -15,7 +15,7 @@ from deploy.local_cluster.records import Record
 ROOT = Path(__file__).parents[3]
 READY_S = 150.0
 HOLD = """
-import asyncio, signal
+import asyncio
 from deploy.local_cluster import control_plane, full_node
 
 async def hold():
@@ -23,8 +23,6 @@ async def hold():
         print(cluster.instance, flush=True)
         await asyncio.sleep(600)
 
-# a shell starts what it runs in the background with Ctrl-C ignored, and that is inherited
-signal.signal(signal.SIGINT, signal.default_int_handler)
 asyncio.run(hold())
 """
 
