@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+from deploy.pages import write_or_check
 from edge_agent.gate_control.decide.alarm_names import PRIORITIES
 from edge_agent.gate_control.decide.alarm_table import MEANINGS
 
@@ -46,15 +46,7 @@ def render() -> str:
 
 def main() -> int:
     """Write, or compare with `--check`; 1 when it is out of date."""
-    text = render()
-    if "--check" in sys.argv[1:]:
-        current = TARGET.exists() and TARGET.read_text(encoding="utf-8") == text
-        if not current:
-            print(f"{TARGET} is out of date: run 'python -m deploy.alarm_docs'", file=sys.stderr)
-        return 0 if current else 1
-    TARGET.write_text(text, encoding="utf-8")
-    print(f"wrote {TARGET}")
-    return 0
+    return write_or_check(TARGET, render(), "python -m deploy.alarm_docs")
 
 
 if __name__ == "__main__":

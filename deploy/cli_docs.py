@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from deploy.pages import write_or_check
+
 TARGET = Path(__file__).parents[1] / "docs" / "reference" / "cli.md"
 HEAD = """<!-- written by `python -m deploy.cli_docs`; edit the docstrings in central/cli instead -->
 
@@ -54,15 +56,7 @@ def render() -> str:
 
 def main() -> int:
     """Write, or compare with `--check`; 1 when it is out of date."""
-    text = render()
-    if "--check" in sys.argv[1:]:
-        current = TARGET.exists() and TARGET.read_text(encoding="utf-8") == text
-        if not current:
-            print(f"{TARGET} is out of date: run 'python -m deploy.cli_docs'", file=sys.stderr)
-        return 0 if current else 1
-    TARGET.write_text(text, encoding="utf-8")
-    print(f"wrote {TARGET}")
-    return 0
+    return write_or_check(TARGET, render(), "python -m deploy.cli_docs")
 
 
 if __name__ == "__main__":

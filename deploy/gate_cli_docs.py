@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from deploy.pages import write_or_check
 from edge_agent.gate_control.console.cli import make_parser
 from edge_agent.gate_control.main import more_commands
 
@@ -128,15 +129,7 @@ def _sentence(text: str) -> str:
 
 def main() -> int:
     """Write, or compare with `--check`; 1 when it is out of date."""
-    text = render()
-    if "--check" in sys.argv[1:]:
-        current = TARGET.exists() and TARGET.read_text(encoding="utf-8") == text
-        if not current:
-            print(f"{TARGET} is out of date: run 'python -m deploy.gate_cli_docs'", file=sys.stderr)
-        return 0 if current else 1
-    TARGET.write_text(text, encoding="utf-8")
-    print(f"wrote {TARGET}")
-    return 0
+    return write_or_check(TARGET, render(), "python -m deploy.gate_cli_docs")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from deploy.pages import write_or_check
 from deploy.site_words import HEAD, MEANINGS, refused_table
 from edge_agent.gate_control.model import configuration, devices, gates, pools
 from edge_agent.gate_control.model.configuration import SiteConfiguration
@@ -90,15 +91,7 @@ def render() -> str:
 
 def main() -> int:
     """Write, or compare with `--check`; 1 when it is out of date."""
-    text = render()
-    if "--check" in sys.argv[1:]:
-        if TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{TARGET} is out of date: run 'make schemas'", file=sys.stderr)
-        return 1
-    TARGET.write_text(text, encoding="utf-8")
-    print(TARGET)
-    return 0
+    return write_or_check(TARGET, render(), "make schemas")
 
 
 def _parts(annotation: Any) -> Iterator[type[BaseModel]]:
