@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -12,12 +12,12 @@ from typing import Any
 
 from edge_agent.gate_control.console.callers import Caller
 from edge_agent.gate_control.console.command_book import CommandBook
-from edge_agent.gate_control.console.desk import Desk
-from edge_agent.gate_control.decide.alarms import rules_of
-from edge_agent.gate_control.decide.instructions import Instruction
+from edge_agent.gate_control.console.desk import Desk, Pending
+from edge_agent.gate_control.decide.alarms import AlarmChange, AlarmRules, rules_of
+from edge_agent.gate_control.decide.instructions import Instruction, carry_out_each
 from edge_agent.gate_control.decide.modes import Commissioning, Control, GateModes, Role
 from edge_agent.gate_control.decide.state import SiteState
-from edge_agent.gate_control.loop.instructed import carry_out_all
+from edge_agent.gate_control.loop.instructed import Carried
 from edge_agent.gate_control.model.values import Now, Selector
 from shared.contracts.gate_command import GateCommand, GateVerb
 from shared.contracts.gate_socket import JournalKind
@@ -31,6 +31,20 @@ MAINTAINER = Caller(1000, "som", Role.MAINTAINER)
 OPERATOR = Caller(1001, "malee", Role.OPERATOR)
 VIEWER = Caller(1002, "kiet", Role.VIEWER)
 RUNNING = GateModes(selector=Selector.REMOTE, control=Control.AUTO, commissioning=Commissioning.COMMISSIONED)
+
+
+@dataclass(frozen=True)
+class CarriedOut(Carried):
+    """With the site after what was asked, for those who decide nothing."""
+
+    state: SiteState = field(default_factory=SiteState)
+    alarm_changes: tuple[AlarmChange, ...] = ()
+
+
+def carry_out_all(state: SiteState, asked: Sequence[Pending], rules: AlarmRules, now: Now) -> CarriedOut:
+    """What a scan does with what was asked, before it decides."""
+    state, changes, outcomes = carry_out_each(state, [one.instruction for one in asked], rules, now)
+    return CarriedOut(tuple(zip(asked, outcomes, strict=True)), state, changes)
 
 
 class Disk:

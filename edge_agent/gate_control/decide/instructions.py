@@ -6,7 +6,7 @@ for each gate, and accepted when one gate accepts it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edge_agent.gate_control.decide.alarms import AlarmChange, AlarmRules, Alarms, Phase, acknowledge, shelve, unshelve
@@ -72,6 +72,22 @@ def carry_out(
     if instruction.verb == ModeVerb.RESET_TRIP.value:
         state, outcome = _reset_latches(state, instruction.action.gate, outcome)
     return state, (), outcome
+
+
+def carry_out_each(
+    state: SiteState, instructions: Sequence[Instruction], rules: AlarmRules, now: Now
+) -> tuple[SiteState, tuple[AlarmChange, ...], tuple[Outcome, ...]]:
+    """One after the other; a fault of ours in one is that one's outcome and changes nothing."""
+    changes: tuple[AlarmChange, ...] = ()
+    outcomes: list[Outcome] = []
+    for instruction in instructions:
+        try:
+            state, more, outcome = carry_out(state, instruction, rules, now)
+        except Exception as error:  # noqa: BLE001 - outermost guard of one instruction: it must end neither the scan nor the others
+            more, outcome = (), Outcome(False, "Failed", f"the gate met an error of its own: {type(error).__name__}: {error}")
+        changes += more
+        outcomes.append(outcome)
+    return state, changes, tuple(outcomes)
 
 
 def _reset_latches(state: SiteState, named: str, outcome: Outcome) -> tuple[SiteState, Outcome]:

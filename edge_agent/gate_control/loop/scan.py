@@ -178,12 +178,12 @@ class GateLoop:
         samples = self._recording.samples(await self._ports.field.read(SENSE_SHARE * period_s))
         now = self._recording.now(self._trust.now())
         asked = self._ports.desk.take() if self._takes_commands else ()
-        carried = Carried(self.memory.state)
+        carried = Carried()
         try:
             given = Given(now, samples, self._ports.plan(), [one.instruction for one in asked], self._conditions())
             self._recording.before(self.memory, given)
             scanned = scan(self._site, self.memory, given)
-            carried = Carried(scanned.decision.state, scanned.asked_changes, tuple(zip(asked, scanned.answers, strict=True)))
+            carried = Carried(tuple(zip(asked, scanned.answers, strict=True)))
             if stop is not None and stop.is_set():
                 return
             self._recording.scanned(given, scanned.decision.commands)

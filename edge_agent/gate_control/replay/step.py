@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edge_agent.gate_control.decide.alarms import AlarmChange, Raised, rules_of
-from edge_agent.gate_control.decide.instructions import Instruction, Outcome, carry_out
+from edge_agent.gate_control.decide.instructions import Instruction, Outcome, carry_out_each
 from edge_agent.gate_control.decide.modes import GateModes
 from edge_agent.gate_control.decide.site import decide, record_outcomes
 from edge_agent.gate_control.decide.state import Decision, SiteState
@@ -51,7 +51,7 @@ class Scanned:
 
 def scan(site: SiteConfiguration, memory: Memory, given: Given) -> Scanned:
     """Instructions first, then what the devices say, then what is done about it."""
-    state, answers, changes = _obey(site, memory.state, given.instructions, given.now)
+    state, changes, answers = _obey(site, memory.state, given.instructions, given.now)
     openings = {name: gate.position_pct for name, gate in state.gates.items()}
     context = ValidationContext(state.flows_m3s, openings)
     histories, readings = validate_samples(site, memory.histories, given.samples, given.now, context)
@@ -66,13 +66,8 @@ def after_writing(memory: Memory, outcomes: Sequence[WriteOutcome], now: Now) ->
 
 def _obey(
     site: SiteConfiguration, state: SiteState, instructions: Sequence[Instruction], now: Now
-) -> tuple[SiteState, tuple[Outcome, ...], tuple[AlarmChange, ...]]:
-    answers: list[Outcome] = []
-    changes: tuple[AlarmChange, ...] = ()
-    if instructions:
-        state = replace(state, modes={gate.id: state.modes.get(gate.id, GateModes()) for gate in site.gates()})
-    for instruction in instructions:
-        state, more, answer = carry_out(state, instruction, rules_of(site.alarms), now)
-        changes += more
-        answers.append(answer)
-    return state, tuple(answers), changes
+) -> tuple[SiteState, tuple[AlarmChange, ...], tuple[Outcome, ...]]:
+    if not instructions:
+        return state, (), ()
+    state = replace(state, modes={gate.id: state.modes.get(gate.id, GateModes()) for gate in site.gates()})
+    return carry_out_each(state, instructions, rules_of(site.alarms), now)

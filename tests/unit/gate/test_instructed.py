@@ -13,13 +13,12 @@ from edge_agent.gate_control.decide.instructions import Instruction, Outcome
 from edge_agent.gate_control.decide.modes import Place, Role
 from edge_agent.gate_control.decide.site import decide
 from edge_agent.gate_control.decide.state import SiteState
-from edge_agent.gate_control.loop.instructed import carry_out_all
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.profiles import facts_of
 from edge_agent.gate_control.model.values import Command, MoveTo, Quality, Reading
 from shared.contracts.gate_command import GateAction, GateVerb
 from shared.contracts.gate_socket import GateReading, SiteAction, SiteVerb
-from tests.fakes.desk import RUNNING
+from tests.fakes.desk import RUNNING, carry_out_all
 from tests.fakes.gate_site import START, gate, level_point, now_at, pool, site, tcp_device
 
 FLOOD = {"name": "high_high", "points": ["l1"], "side": "high", "action": "inhibit_close", "trip": 2.6, "reset": 2.4}
@@ -114,7 +113,7 @@ async def test_a_fault_of_ours_in_one_instruction_is_its_own_answer(monkeypatch:
 
     asked = ask()
     before = SiteState(modes={"g1": RUNNING})
-    monkeypatch.setattr("edge_agent.gate_control.loop.instructed.carry_out", broken)
+    monkeypatch.setattr("edge_agent.gate_control.decide.instructions.carry_out", broken)
     carried = carry_out_all(before, [asked], rules_of(()), now_at(1.0))
     carried.answer({})
     assert carried.state == before
