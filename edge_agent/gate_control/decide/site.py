@@ -73,16 +73,20 @@ def decide(
 ) -> Decision:
     """One scan of the site. `conditions`: what is amiss outside of control (disk, socket, plans), by alarm key."""
     scan, order_notes = _look(state, readings, plan, site, now)
-    steered = {place.structure.id: _steer(scan, place) for place in scan.topology.structures}
+    objectives = {place.structure.id: _objective(scan, place) for place in scan.topology.structures}
+    steered = {place.structure.id: _steer(scan, place, objectives[place.structure.id]) for place in scan.topology.structures}
     rulings: dict[str, Ruling] = {}
     modes: dict[str, GateModes] = {}
+    targets: dict[str, str] = {}
     for place in scan.topology.structures:
+        target = describe(objectives[place.structure.id])
         for gate in place.structure.gates:
+            targets[gate.id] = target
             rulings[gate.id], modes[gate.id] = _rule(scan, place, gate.id, steered[place.structure.id])
     raised, notes = order_conditions(order_notes)
     raised |= _conditions(scan, steered, rulings) | dict(conditions or {})
     alarms, changes = update_alarms(rules_of(site.alarms), state.alarms, raised, now)
-    gates = {name: _with_target(scan, name, ruling) for name, ruling in rulings.items()}
+    gates = {name: replace(ruling.state, target=targets[name]) for name, ruling in rulings.items()}
     new = SiteState(
         gates=gates,
         modes=modes,
@@ -182,12 +186,11 @@ def _history(pool: Pool, history: LevelHistory, readings: Readings, now: Now) ->
     return record_level(history, level_m, now.monotonic_s)
 
 
-def _steer(scan: _Scan, place: StructurePlace) -> Steered:
+def _steer(scan: _Scan, place: StructurePlace, objective: Objective | None) -> Steered:
     structure = place.structure
     water, openings = _water(place, scan.readings), _openings(place, scan.facts)
     directive = scan.directive(structure.id)
     bays = tuple(_bay(scan, gate, openings, directive, water) for gate in structure.gates) if openings is not None else ()
-    objective = _objective(scan, place)
     points = [point for pool in (place.above, *place.below) if pool is not None for point in (*pool.head_levels, *pool.tail_levels)]
     remote = {point for point in points if is_remote(scan.topology.points, [point])}
     remote |= {
@@ -283,12 +286,6 @@ def _conditions(scan: _Scan, steered: Mapping[str, Steered], rulings: Mapping[st
 def _controllers(steered: Mapping[str, Steered]) -> dict[str, ControllerState]:
     found = {name: one.state for name, one in steered.items()}
     return found | {name + FALLBACK: one.fallback for name, one in steered.items() if one.fallback != ControllerState()}
-
-
-def _with_target(scan: _Scan, gate_id: str, ruling: Ruling) -> GateState:
-    structure = scan.site.structure_of(gate_id)
-    place = next(place for place in scan.topology.structures if structure is not None and place.structure.id == structure.id)
-    return replace(ruling.state, target=describe(_objective(scan, place)))
 
 
 def record_outcomes(state: SiteState, outcomes: Sequence[WriteOutcome], now: Now) -> SiteState:
