@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_agent.gate_control.journal.database import JOURNAL_FILE
 from edge_agent.gate_control.loop import scan as gate_loop
 from edge_agent.gate_control.simulation.asce import CANAL_1, AsceCanal, first_pools
 from edge_agent.gate_control.simulation.asce_sites import SiteOptions, asce_site, target_plan
@@ -20,7 +21,6 @@ from edge_agent.gate_control.simulation.demands import DemandChange
 from edge_agent.gate_control.simulation.events import put_in_service
 from edge_agent.gate_control.simulation.harness import START, simulate
 from edge_agent.gate_control.simulation.integrator_delay import canal_of
-from edge_agent.gate_control.simulation.process import JOURNAL_FILE
 from edge_agent.gate_control.simulation.run import Run
 from tests.bench.gate_canals import CANALS, CHANGES, LAST_S, LATE_MARGIN_DEG, MARGIN_DEG, VARIANTS, Judged, judge, options
 from tests.bench.result import NotHere, Result

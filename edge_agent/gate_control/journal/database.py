@@ -36,6 +36,8 @@ _OLDEST_TENTH = (
     ("SELECT min(cursor), max(cursor) FROM journal", "DELETE FROM journal WHERE cursor <= ?"),
     ("SELECT min(id), max(id) FROM scans", "DELETE FROM scans WHERE id <= ?"),
 )
+JOURNAL_FILE = "gate.sqlite"
+"""In the site's state folder."""
 MAX_PAGE_BYTES = 768 * 1024
 """A page of records stays below the limit of one line on the socket."""
 

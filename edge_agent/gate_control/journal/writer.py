@@ -44,6 +44,19 @@ class Retention:
     max_bytes: int = 200_000_000
 
 
+def new_record(clock: Clock, kind: JournalKind, gate: str = "", data: dict[str, Any] | None = None) -> JournalRecord:
+    """A record of now; its real cursor is given by the database."""
+    return JournalRecord(
+        cursor=1,
+        at=clock.wall(),
+        monotonic_s=round(clock.monotonic_s(), 3),
+        boot_id=clock.boot_id(),
+        kind=kind,
+        gate=gate,
+        data=data or {},
+    )
+
+
 class Journal:
     """Writer thread over `gate.sqlite`. A damaged file is put aside and a new one begun, with a new journal id."""
 
@@ -82,15 +95,7 @@ class Journal:
 
         A full ring gives up samples first, then the oldest record; how many is journalled when the disk writes again.
         """
-        record = JournalRecord(
-            cursor=1,  # the database gives the real one
-            at=self._clock.wall(),
-            monotonic_s=round(self._clock.monotonic_s(), 3),
-            boot_id=self._clock.boot_id(),
-            kind=kind,
-            gate=gate,
-            data=data or {},
-        )
+        record = new_record(self._clock, kind, gate, data)
         with self._changed:
             is_series = kind is JournalKind.SAMPLES
             if is_series and len(self._pending) >= self._ring_records * 3 // 4:
@@ -208,14 +213,7 @@ class Journal:
         if not lost:
             return []
         return [
-            JournalRecord(
-                cursor=1,
-                at=self._clock.wall(),
-                monotonic_s=round(self._clock.monotonic_s(), 3),
-                boot_id=self._clock.boot_id(),
-                kind=JournalKind.RECORDS_LOST,
-                data={"count": lost, "why": self._error or "the disk did not keep up"},
-            )
+            new_record(self._clock, JournalKind.RECORDS_LOST, data={"count": lost, "why": self._error or "the disk did not keep up"}),
         ]
 
     def _trim(self, database: JournalDatabase) -> None:

@@ -5,30 +5,28 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
-import json
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from edge_agent.gate_control.check.yaml_site import load_site
+from edge_agent.gate_control.console.cli_options import DEFAULT_CONFIG, Commands, write_out
 from edge_agent.gate_control.journal.code_digest import code_digest
+from edge_agent.gate_control.journal.database import JOURNAL_FILE
 from edge_agent.gate_control.lookback.compare import Comparison, Difference, Explanation, compare, compare_one, explain
 from edge_agent.gate_control.lookback.source import JournalSource
 from shared.clock import SystemClock
 from shared.contracts.base import format_utc
 from shared.errors import UsageError
 
-DEFAULT_CONFIG = "/etc/munbon/site.yaml"
-JOURNAL_FILE = "gate.sqlite"
 DIFFERENT = 4
 """Exit code: the same scans were decided otherwise."""
 SHOWN = 10
 FOLLOW_S = 2.0
 
 
-def add_commands(commands: Any) -> None:
+def add_commands(commands: Commands) -> None:
     """Add the three to a parser's subcommands."""
     replay = commands.add_parser(
         "replay", help="decide journalled scans again; exit code 4 where something differs", description=_replay.__doc__
@@ -81,7 +79,7 @@ def _replay(options: argparse.Namespace) -> int:
         found = compare(source.chapters(source.ids(options.since, options.until)), other)
     finally:
         source.close()
-    sys.stdout.write(_json(_comparison_data(found)) if options.output == "json" else comparison_text(found))
+    write_out(options, _comparison_data(found), comparison_text(found))
     return DIFFERENT if found.differences or found.unreadable else 0
 
 
@@ -97,14 +95,14 @@ def _shadow(options: argparse.Namespace) -> int:
                 seen = chapter.id
                 difference = compare_one(found, chapter, other)
                 if difference is not None:
-                    sys.stdout.write(_json(_difference_data(difference)) if options.output == "json" else difference_text(difference))
+                    write_out(options, _difference_data(difference), difference_text(difference))
                     sys.stdout.flush()
             asyncio.run(SystemClock().sleep(FOLLOW_S))
     except KeyboardInterrupt:
         sys.stderr.write("\n")
     finally:
         source.close()
-    sys.stdout.write(_json(_comparison_data(found)) if options.output == "json" else comparison_text(found))
+    write_out(options, _comparison_data(found), comparison_text(found))
     return DIFFERENT if found.differences or found.unreadable else 0
 
 
@@ -116,7 +114,7 @@ def _explain(options: argparse.Namespace) -> int:
         found = explain(source.chapters(ids[-1:]), options.gate, options.at or datetime.max.replace(tzinfo=UTC))
     finally:
         source.close()
-    sys.stdout.write(_json(_explanation_data(found)) if options.output == "json" else explanation_text(found))
+    write_out(options, _explanation_data(found), explanation_text(found))
     return 0
 
 
@@ -189,7 +187,3 @@ def _explanation_data(found: Explanation) -> dict[str, Any]:
         "last_command_at": format_utc(found.last_command_at) if found.last_command_at else None,
         "readings": [dict(zip(names, reading, strict=True)) for reading in found.readings],
     }
-
-
-def _json(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, indent=2) + "\n"

@@ -24,6 +24,7 @@ from edge_agent.gate_control.console.server import ConsoleServer
 from edge_agent.gate_control.decide.alarms import Raised
 from edge_agent.gate_control.decide.restart import SavedState, restore, with_late
 from edge_agent.gate_control.decide.state import SiteState
+from edge_agent.gate_control.journal.database import JOURNAL_FILE
 from edge_agent.gate_control.journal.disk_thread import DiskThread
 from edge_agent.gate_control.journal.interlock_file import LatestFile
 from edge_agent.gate_control.journal.scan_recorder import ScanRecorder
@@ -97,7 +98,7 @@ class GateService:
         with contextlib.suppress(OSError):
             state_dir.mkdir(parents=True, exist_ok=True)
         retention = Retention(site.journal_days, int(site.journal_max_mb * 1e6))
-        self.journal = journal or Journal(state_dir / "gate.sqlite", clock, retention=retention)
+        self.journal = journal or Journal(state_dir / JOURNAL_FILE, clock, retention=retention)
         self._site, self._clock, self._field = site, clock, field
         self._interlock = LatestFile(folder / site.interlock_file)
         self._state_file = StateFile(state_dir / STATE_FILE)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.gate_control.journal.database import JournalDatabase
-from edge_agent.gate_control.journal.writer import MakeBlock
+from edge_agent.gate_control.journal.writer import MakeBlock, new_record
 from shared.clock import Clock
 from shared.contracts.gate_socket import JournalKind, JournalRecord
 
@@ -25,16 +25,7 @@ class InstantJournal:
 
     def append(self, kind: JournalKind, gate: str = "", data: dict[str, Any] | None = None) -> None:
         """Take a record."""
-        record = JournalRecord(
-            cursor=1,  # the database gives the real one
-            at=self._clock.wall(),
-            monotonic_s=round(self._clock.monotonic_s(), 3),
-            boot_id=self._clock.boot_id(),
-            kind=kind,
-            gate=gate,
-            data=data or {},
-        )
-        self._pending.append(record)
+        self._pending.append(new_record(self._clock, kind, gate, data))
         if kind is not JournalKind.SAMPLES or len(self._pending) >= SERIES_RECORDS:
             self._write()
 

@@ -14,6 +14,7 @@ from edge_agent.gate_control.decide.alarms import standing
 from edge_agent.gate_control.decide.instructions import Instruction
 from edge_agent.gate_control.decide.plan import check_plan
 from edge_agent.gate_control.decide.restart import SavedState, restore
+from edge_agent.gate_control.journal.database import JOURNAL_FILE
 from edge_agent.gate_control.journal.scan_recorder import ScanRecorder
 from edge_agent.gate_control.journal.state_file import STATE_FILE
 from edge_agent.gate_control.loop.clock_trust import ClockTrust
@@ -29,7 +30,6 @@ from shared.contracts.gate_plan import GatePlan
 from shared.contracts.gate_socket import JournalKind
 
 PLAN_FILE = "gate-plan.json"
-JOURNAL_FILE = "gate.sqlite"
 CLOCK_FILE = "clock-was-set"
 _SAVED = TypeAdapter(SavedState)
 
