@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -22,29 +21,10 @@ from shared.messaging.errors import BusNoResponder
 from shared.messaging.session import BusMessage, BusSession
 from shared.signing.dsse import verify_document
 from tests import builders_central as build
-from tests.fixtures_bus import Keys, Rig, central_rig, make_keys, new_database, until
-from tests.fixtures_nats import NatsHandle, running_nats
+from tests.fixtures_bus import Keys, Rig, central_rig, until
+from tests.fixtures_nats import NatsHandle
 
 pytestmark = pytest.mark.nats
-NODES = ("n1", "n2")
-
-
-@pytest.fixture
-async def nats(tmp_path: Path) -> AsyncIterator[NatsHandle]:
-    async with running_nats(NODES, folder=tmp_path) as handle:
-        yield handle
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    store = new_database(tmp_path, NODES)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-def keys() -> Keys:
-    return make_keys()
 
 
 @pytest.fixture

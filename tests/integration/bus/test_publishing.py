@@ -16,29 +16,10 @@ from shared.contracts.desired import AppState, Desired
 from shared.messaging.session import BusMessage, BusSession
 from shared.signing.digests import sha256_hex
 from tests import builders_central as build
-from tests.fixtures_bus import Keys, Rig, central_rig, make_keys, new_database, until
+from tests.fixtures_bus import Keys, Rig, central_rig, new_database, until
 from tests.fixtures_nats import NatsHandle, running_nats
 
 pytestmark = pytest.mark.nats
-NODES = ("n1", "n2")
-
-
-@pytest.fixture
-async def nats(tmp_path: Path) -> AsyncIterator[NatsHandle]:
-    async with running_nats(NODES, folder=tmp_path) as handle:
-        yield handle
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    store = new_database(tmp_path, NODES)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-def keys() -> Keys:
-    return make_keys()
 
 
 @pytest.fixture
