@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from central.bus.central_session import chunk_count
+from central.bus.central_session import CentralBus, chunk_count
+from central.bus.event_puller import EventMessage
 from central.bus.streams import StreamLimits
 from shared.contracts.limits import CHUNK_BYTES
+from shared.contracts.subjects import INGEST_CONSUMER, STREAM_EVENTS
 from shared.messaging.errors import BusDenied, BusNoResponder, BusRefused
 from shared.messaging.session import BusMessage, BusSession
+from tests.fakes.until import until
 from tests.fixtures_nats import NatsHandle, running_nats
 
 pytestmark = pytest.mark.nats
@@ -21,6 +24,13 @@ NODES = [f"n{number}" for number in range(20)]
 async def nats() -> AsyncIterator[NatsHandle]:
     async with running_nats(NODES) as handle:
         yield handle
+
+
+async def is_acknowledged(central: CentralBus, *, waiting: int = 0) -> bool:
+    """Whether the server has carried out the acknowledgements: it does so after it has answered a ping that came later."""
+    info = await central._session.call_api(f"CONSUMER.INFO.{STREAM_EVENTS}.{INGEST_CONSUMER}")
+    stream = await central._session.call_api(f"STREAM.INFO.{STREAM_EVENTS}")
+    return info["num_ack_pending"] == waiting and (waiting > 0 or stream["state"]["messages"] == 0)
 
 
 async def test_the_number_of_consumers_does_not_grow_with_the_nodes(nats: NatsHandle) -> None:
@@ -83,11 +93,13 @@ async def test_a_full_event_stream_pushes_back_and_takes_events_again_once_they_
                 refused = error
         assert "maximum bytes" in str(refused)
         assert 0 < stored < 100
-        found = await central.fetch_events(100, 1.0)
+        found: list[EventMessage] = []
+        while batch := await central.fetch_events(100, 1.0):
+            found += batch
         assert len(found) == stored, "nothing old was dropped for the new"
         for message in found:
             await message.ack()
-        await central.ping(5)
+        await until(lambda: is_acknowledged(central), what="room in the stream")
         assert not (await node.publish_event("evt.n1.gate", b"x" * 4_096, "after")).duplicate
 
 
@@ -96,10 +108,12 @@ async def test_what_was_fetched_and_not_acknowledged_comes_again_to_the_next_ses
         async with nats.central_bus() as first:
             for number in range(30):
                 await node.publish_event("evt.n1.agent", b"%d" % number, f"id-{number}")
-            taken = await first.fetch_events(20, 1.0)
+            taken: list[EventMessage] = []
+            while len(taken) < 20:
+                taken += await first.fetch_events(20 - len(taken), 1.0)
             for message in taken[:5]:
                 await message.ack()
-            await first.ping(5)
+            await until(lambda: is_acknowledged(first, waiting=15), what="five of them acknowledged")
         async with nats.central_bus() as second:
             found = []
             while batch := await second.fetch_events(20, 1.0):
