@@ -7,11 +7,13 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.contracts.gate_socket import JournalPage, JournalRecord
+from shared.contracts.gate_socket import JournalKind, JournalPage, JournalRecord
 
 Connect = Callable[[Path], sqlite3.Connection]
+_UNKNOWN = datetime.fromtimestamp(0, UTC)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (
@@ -32,6 +34,16 @@ CREATE TABLE IF NOT EXISTS scans (
 CREATE INDEX IF NOT EXISTS scans_by_end ON scans (ended_at);
 CREATE TABLE IF NOT EXISTS sites (digest TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 """
+_AGED = (
+    (
+        "SELECT min(cursor), max(cursor), (SELECT cursor FROM journal WHERE at BETWEEN ? AND ? ORDER BY cursor LIMIT 1) FROM journal",
+        "DELETE FROM journal WHERE cursor < ?",
+    ),
+    (
+        "SELECT min(id), max(id), (SELECT id FROM scans WHERE ended_at BETWEEN ? AND ? ORDER BY id LIMIT 1) FROM scans",
+        "DELETE FROM scans WHERE id < ?",
+    ),
+)
 _OLDEST_TENTH = (
     ("SELECT min(cursor), max(cursor) FROM journal", "DELETE FROM journal WHERE cursor <= ?"),
     ("SELECT min(id), max(id) FROM scans", "DELETE FROM scans WHERE id <= ?"),
@@ -40,6 +52,8 @@ JOURNAL_FILE = "gate.sqlite"
 """In the site's state folder."""
 MAX_PAGE_BYTES = 768 * 1024
 """A page of records stays below the limit of one line on the socket."""
+LEAST_AGED, AGED_SHARE = 500, 20
+"""One trim takes no more than so many rows, or this part of all, for their age: a clock that is wrong by years costs little."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +125,7 @@ class JournalDatabase:
             size += len(text)
             if records and size > MAX_PAGE_BYTES:
                 break
-            records.append(JournalRecord.model_validate({**json.loads(text), "cursor": cursor}))
+            records.append(_read_record(cursor, text))
         first = self._connection.execute("SELECT min(cursor) FROM journal").fetchone()[0]
         return JournalPage(journal_id=self.journal_id, records=tuple(records), first=int(first or 0), last=self.last())
 
@@ -148,10 +162,18 @@ class JournalDatabase:
         ).fetchone()
         return None if row is None else StoredBlock(*row)
 
-    def trim(self, oldest_at: str, max_bytes: int) -> None:
-        """Delete what is older than `oldest_at` (RFC 3339), and while the file is larger than `max_bytes` its oldest tenth."""
-        self._connection.execute("DELETE FROM journal WHERE at < ?", (oldest_at,))
-        self._connection.execute("DELETE FROM scans WHERE ended_at < ?", (oldest_at,))
+    def trim(self, oldest_at: str, newest_at: str, max_bytes: int) -> None:
+        """Delete what is too old, and while the file is larger than `max_bytes` its oldest tenth.
+
+        Too old is what came before the first row of the time from `oldest_at` to `newest_at` (RFC 3339). Rows go in the order in which
+        they came, never by their own time alone: what was written while the clock was not set is as young as what stands around it,
+        and a reader by cursor sees no gap in the middle.
+        """
+        for select, delete in _AGED:
+            low, high, kept = self._connection.execute(select, (oldest_at, newest_at)).fetchone()
+            if low is not None:
+                most = low + max(LEAST_AGED, (high - low) // AGED_SHARE)
+                self._connection.execute(delete, (min(high + 1 if kept is None else kept, most),))
         page_size = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
         pages, free = (int(self._connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count"))
         if (pages - free) * page_size > max_bytes:
@@ -169,3 +191,12 @@ class JournalDatabase:
 
 def _compact(content: object) -> str:
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
+
+
+def _read_record(cursor: int, text: str) -> JournalRecord:
+    """The record of a row; one that an SD card changed is told as lost, for the others after it must still be read."""
+    try:
+        return JournalRecord.model_validate({**json.loads(text), "cursor": cursor})
+    except (ValueError, TypeError):
+        lost = {"count": 1, "why": f"the row of record {cursor} is damaged"}
+        return JournalRecord(cursor=cursor, at=_UNKNOWN, monotonic_s=0.0, boot_id="", kind=JournalKind.RECORDS_LOST, data=lost)

@@ -29,6 +29,8 @@ RETRY_S = 2.0
 SLOW_S = 5.0
 """Older unwritten records than this (beyond the flush) raise an alarm."""
 TRIM_EVERY_S = 3_600.0
+FUTURE = timedelta(days=1)
+"""What is dated later than this was written by a clock that was wrong: it keeps nothing before it from going."""
 
 MakeBlock = Callable[[], tuple[StoredBlock, str]]
 """Gives a block and the configuration that it belongs to; called in the writer's thread, since packing takes milliseconds."""
@@ -170,26 +172,30 @@ class Journal:
                 self._database.close()
 
     def _write(self, batch: list[JournalRecord], lost: int) -> bool:
-        """Write a batch and drop it from the ring; on failure all stays."""
+        """Write a batch and drop it from the ring; on failure what is not on the disk stays."""
         try:
             database = self._open()
             if batch or lost:
                 self.last = database.append([*self._loss(lost), *batch])
+                self._drop(batch, lost)
             self._write_blocks(database)
             self._trim(database)
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
             return False
         with self._changed:
+            self._error = ""
+        return True
+
+    def _drop(self, batch: list[JournalRecord], lost: int) -> None:
+        """They are durable: whatever fails after this, they are not written again."""
+        with self._changed:
             for record in batch:
                 if self._pending and self._pending[0] is record:
                     self._pending.popleft()
             self._lost -= lost
-            self._error = ""
-        if batch or lost:
-            for listener in self._listeners:
-                listener()
-        return True
+        for listener in self._listeners:
+            listener()
 
     def _write_blocks(self, database: JournalDatabase) -> None:
         while True:
@@ -197,7 +203,13 @@ class Journal:
                 if not self._blocks:
                     return
                 make = self._blocks[0]
-            database.append_block(*make())
+            try:
+                block = make()
+            except Exception:
+                # a fault of ours in one block must not end the journal
+                log.exception("a block of scans cannot be packed, it is given up")
+            else:
+                database.append_block(*block)
             with self._changed:
                 if self._blocks and self._blocks[0] is make:
                     self._blocks.popleft()
@@ -221,9 +233,10 @@ class Journal:
         if self._trimmed_at_s is not None and now_s - self._trimmed_at_s < TRIM_EVERY_S:
             return
         self._trimmed_at_s = now_s
-        oldest = self._clock.wall() - timedelta(days=self._retention.days)
+        now = self._clock.wall()
+        oldest, newest = now - timedelta(days=self._retention.days), now + FUTURE
         # a clock that nobody set lies in the past: it then trims nothing
-        database.trim(format_utc(oldest), self._retention.max_bytes)
+        database.trim(format_utc(oldest), format_utc(newest), self._retention.max_bytes)
 
     def _failed(self, error: Exception) -> None:
         if not self._error:

@@ -1,19 +1,22 @@
 """The journal on a real file: exactly once by cursor, and control never waits, whatever the disk does."""
 
+import contextlib
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge_agent.gate_control.journal.database import connect
+from edge_agent.gate_control.journal.database import JournalDatabase, StoredBlock, connect
 from edge_agent.gate_control.journal.disk_thread import DiskThread
 from edge_agent.gate_control.journal.interlock_file import LatestFile
 from edge_agent.gate_control.journal.writer import Journal, Retention
 from shared.clock import SystemClock
+from shared.contracts.base import format_utc
 from shared.contracts.gate_socket import JournalKind, JournalRecord
 
 
@@ -37,10 +40,16 @@ def all_records(journal: Journal) -> list[JournalRecord]:
     return found
 
 
+def block() -> StoredBlock:
+    now = format_utc(SystemClock().wall())
+    return StoredBlock(now, now, "b", 120, "code", "site", b"scans")
+
+
 class WeakDisk:
     """Opens real files, whose writes hang or fail on demand."""
 
     def __init__(self) -> None:
+        self.no_room_for = ""
         self.is_full = False
         self.free = threading.Event()
         self.free.set()
@@ -54,6 +63,8 @@ class WeakDisk:
                     disk.free.wait()
                     if disk.is_full:
                         raise sqlite3.OperationalError("database or disk is full")
+                if disk.no_room_for and sql.startswith(disk.no_room_for):
+                    raise sqlite3.OperationalError("database or disk is full")
                 return super().execute(sql, *arguments)
 
         return sqlite3.connect(path, check_same_thread=False, isolation_level=None, factory=Connection)
@@ -167,6 +178,83 @@ def test_what_is_older_than_the_days_kept_goes(tmp_path: Path) -> None:
     wait_for(lambda: again.read(0, 1).records == ())
     assert again.read(0, 1).last == 1
     assert again.stop(10)
+
+
+def written_at(database: JournalDatabase, at: datetime, count: int = 1) -> None:
+    """Records that a clock dated so."""
+    record = JournalRecord(cursor=1, at=at, monotonic_s=1.0, boot_id="b", kind=JournalKind.COMMANDED, gate="g1")
+    database.append([record] * count)
+
+
+def kept(database: JournalDatabase) -> list[int]:
+    return [record.cursor for record in database.page(0, 100_000).records]
+
+
+def test_records_of_a_clock_that_was_not_set_stay_for_as_long_as_those_around_them(tmp_path: Path) -> None:
+    database = JournalDatabase(tmp_path / "gate.sqlite")
+    now = datetime(2026, 5, 20, tzinfo=UTC)
+    for at in (now - timedelta(days=30), now - timedelta(days=2), datetime(1970, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC), now):
+        written_at(database, at)
+
+    def trim(now: datetime) -> list[int]:
+        database.trim(format_utc(now - timedelta(days=14)), format_utc(now + timedelta(days=1)), 10**9)
+        return kept(database)
+
+    assert trim(now) == [2, 3, 4, 5], "no gap in the middle: a reader by cursor would lose what it has not read"
+    assert trim(now + timedelta(days=13)) == [5], "what was dated far ahead keeps nothing from going"
+    assert trim(now + timedelta(days=15)) == []
+    database.close()
+
+
+def test_a_clock_that_is_wrong_by_years_costs_a_twentieth_an_hour(tmp_path: Path) -> None:
+    database = JournalDatabase(tmp_path / "gate.sqlite")
+    written_at(database, datetime(2026, 5, 20, tzinfo=UTC), count=20_000)
+    written_at(database, datetime(2099, 1, 1, tzinfo=UTC))
+    database.trim("2098-12-18T00:00:00Z", "2099-01-02T00:00:00Z", 10**9)
+    assert (database.page(0, 1).first, database.last()) == (1_001, 20_001)
+    database.close()
+
+
+def test_a_row_that_the_card_changed_is_told_as_lost_and_the_others_are_read(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    for number in range(3):
+        journal.append(JournalKind.COMMANDED, "g1", {"number": number})
+    wait_for(lambda: journal.last == 3)
+    with contextlib.closing(connect(tmp_path / "gate.sqlite")) as card:
+        card.execute("UPDATE journal SET record = replace(record, '\"kind\"', '\"k\x01nd\"') WHERE cursor = 2")
+    first, damaged, last = all_records(journal)
+    assert (damaged.cursor, damaged.kind, damaged.data["count"]) == (2, JournalKind.RECORDS_LOST, 1)
+    assert (first.data["number"], last.data["number"]) == (0, 2)
+    assert journal.stop(10)
+
+
+def test_records_are_not_written_twice_where_a_block_of_scans_finds_no_room(tmp_path: Path) -> None:
+    disk = WeakDisk()
+    journal = open_journal(tmp_path, connect=disk.connect)
+    disk.no_room_for = "INSERT INTO scans"
+    journal.append_block(lambda: (block(), "{}"))
+    journal.append(JournalKind.ALARM_RAISED, "g1", {"alarm": "stuck"})
+    wait_for(lambda: "full" in journal.problem() and journal.last > 0)
+    disk.no_room_for = ""
+    wait_for(lambda: journal.problem() == "")
+    assert [record.data["alarm"] for record in all_records(journal)] == ["stuck"]
+    assert journal.stop(10)
+    with contextlib.closing(JournalDatabase(tmp_path / "gate.sqlite", for_reading=True)) as database:
+        assert len(database.block_ids("2026", "9999")) == 1
+
+
+def test_a_block_or_a_figure_that_cannot_be_written_does_not_end_the_journal(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+
+    def unpackable() -> tuple[StoredBlock, str]:
+        raise ValueError("Out of range float values are not JSON compliant")
+
+    journal.append_block(unpackable)
+    journal.append(JournalKind.COMMANDED, "g1", {"opening_pct": float("nan")})
+    journal.append(JournalKind.COMMANDED, "g1", {"opening_pct": 40.0})
+    wait_for(lambda: journal.last == 2)
+    assert [record.data["opening_pct"] for record in all_records(journal)] == [None, 40.0]
+    assert journal.stop(10)
 
 
 def test_a_page_never_outgrows_a_line_of_the_socket(tmp_path: Path) -> None:

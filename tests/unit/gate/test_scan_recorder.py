@@ -64,10 +64,10 @@ def test_what_is_older_than_its_days_goes_and_its_configuration_with_it(tmp_path
     record(tmp_path, 0, 150)
 
     database = JournalDatabase(tmp_path / "gate.sqlite")
-    database.trim(format_utc(now_at(100.0).wall), 10**9)
+    database.trim(format_utc(now_at(100.0).wall), "9999", 10**9)
     kept = len(database.block_ids(*EVER))
     block = database.block(database.block_ids(*EVER)[0])
-    database.trim("9999", 10**9)
+    database.trim("9999", "9999", 10**9)
 
     assert kept == 2
     assert block is not None
