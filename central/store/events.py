@@ -51,7 +51,11 @@ def store_batch(tx: Transaction, batch: IncomingBatch, received_at: datetime) ->
     good = [(node, event) for node, event in batch.events if event.sequence <= MAX_SEQUENCE]
     odd = [(f"evt.{node}", _body(event), "sequence beyond 2**53") for node, event in batch.events if event.sequence > MAX_SEQUENCE]
     stored = _add_events(tx, good, received_at)
-    save_arrivals(tx, (Arrival(item.node, item.event) for item in stored))
+    # a repeat under another number (of a node that lost its memory) leaves no gap either
+    repeats = {(node, event.outboxid, event.sequence): event for node, event in good}
+    for item in stored:
+        repeats.pop((item.node, item.event.outboxid, item.event.sequence), None)
+    save_arrivals(tx, [Arrival(item.node, item.event) for item in stored] + [Arrival(key[0], repeats[key], False) for key in repeats])
     gates.add_samples(tx, (sample for item in stored for sample in samples_of(item.node, item.event)))
     verdicts = (verdict_of_event(item.node, item.event) for item in stored)
     releases.save_verdicts(tx, (verdict for verdict in verdicts if verdict is not None), received_at)

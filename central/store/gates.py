@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -105,7 +105,9 @@ def note_deliveries(tx: Transaction, stored: Iterable[StoredEvent], reports: Ite
 
 
 def add_samples(tx: Transaction, samples: Iterable[GateSample]) -> int:
-    """Keep samples of events that were not there before; how many."""
+    """Keep samples that were not there before; how many. A gate has one sample of a moment, however often it is told."""
+    told = {(sample.site, sample.gate, sample.at): sample for sample in samples}
+    known = _known_samples(tx, told)
     values = [
         {
             "node": sample.node,
@@ -117,7 +119,8 @@ def add_samples(tx: Transaction, samples: Iterable[GateSample]) -> int:
             "flow_m3s": sample.flow_m3s,
             "quality": rows.clean_text(sample.quality, _MAX_CODE),
         }
-        for sample in samples
+        for key, sample in told.items()
+        if key not in known
     ]
     if values:
         tx.execute(_SAMPLES.insert(), values)
@@ -141,6 +144,16 @@ def list_samples(
 def prune_samples(tx: Transaction, before: datetime) -> int:
     """Delete samples older than `before`; how many. The events that carried them stay."""
     return tx.execute(_SAMPLES.delete().where(_SAMPLES.c.at < before)).rowcount
+
+
+def _known_samples(tx: Transaction, told: Collection[tuple[str, str, datetime]]) -> set[tuple[str, str, datetime]]:
+    """Those that are stored already, by site, gate and time."""
+    known: set[tuple[str, str, datetime]] = set()
+    for site in {site for site, _, _ in told}:
+        times = [at for place, _, at in told if place == site]
+        query = select(_SAMPLES.c.gate, _SAMPLES.c.at).where(_SAMPLES.c.site == site, _SAMPLES.c.at.between(min(times), max(times)))
+        known |= {(site, row.gate, row.at) for row in tx.execute(query)}
+    return known
 
 
 def _plan(row: Any) -> GatePlanRecord:

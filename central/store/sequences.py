@@ -21,29 +21,30 @@ _MAX_THINNED = 2**53
 
 @dataclass(frozen=True)
 class Arrival:
-    """An event that was not there before."""
+    """An event that came; `is_new`: its like was not there before."""
 
     node: str
     event: Event
+    is_new: bool = True
 
 
 def save_arrivals(tx: Transaction, arrivals: Iterable[Arrival]) -> None:
-    """Add sequence numbers of new events; each event must be given once."""
-    by_outbox: dict[tuple[str, str], list[Event]] = defaultdict(list)
+    """Add sequence numbers of events; each new event must be given once as such."""
+    by_outbox: dict[tuple[str, str], list[Arrival]] = defaultdict(list)
     for arrival in arrivals:
-        by_outbox[(arrival.node, rows.clean_text(arrival.event.outboxid, 64))].append(arrival.event)
-    rows.upsert(tx, _TABLE, [_add(tx, node, outboxid, events) for (node, outboxid), events in sorted(by_outbox.items())])
+        by_outbox[(arrival.node, rows.clean_text(arrival.event.outboxid, 64))].append(arrival)
+    rows.upsert(tx, _TABLE, [_add(tx, node, outboxid, found) for (node, outboxid), found in sorted(by_outbox.items())])
 
 
-def _add(tx: Transaction, node: str, outboxid: str, events: list[Event]) -> rows.Row:
+def _add(tx: Transaction, node: str, outboxid: str, arrivals: list[Arrival]) -> rows.Row:
     stored = tx.execute(select(_TABLE).where(_TABLE.c.node == node, _TABLE.c.outboxid == outboxid)).first()
     ranges = tuple((first, last) for first, last in stored.ranges) if stored is not None else ()
     received = stored.received if stored is not None else 0
     thinned = stored.thinned if stored is not None else 0
     before = count_covered(ranges)
-    for event in events:
-        ranges = add_range(ranges, event.sequence, event.sequence)
-        thinned = min(thinned + _thinned(event), _MAX_THINNED)
+    for arrival in arrivals:
+        ranges = add_range(ranges, arrival.event.sequence, arrival.event.sequence)
+        thinned = min(thinned + (_thinned(arrival.event) if arrival.is_new else 0), _MAX_THINNED)
     received += count_covered(ranges) - before
     highest = ranges[-1][1]
     if len(ranges) > MAX_RANGES:

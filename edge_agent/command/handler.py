@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Protocol
 
+from edge_agent.command.alarm_desk import Gate
 from edge_agent.command.gate_client import GateRefused, GateUnreachable
 from edge_agent.store.state import StateStore
 from shared.clock import Clock
@@ -20,8 +21,6 @@ from shared.contracts.command import (
     CommandReply,
 )
 from shared.contracts.envelope import Role, TrustRoot
-from shared.contracts.gate_command import CommandView
-from shared.contracts.gate_socket import GateStatus, PlanView
 from shared.contracts.subjects import command as command_subject
 from shared.contracts.subjects import commands
 from shared.errors import ContractError, MunbonError, Retryable
@@ -40,15 +39,6 @@ class CommandSession(Protocol):
     """One connection; see `shared.messaging.session.BusSession`."""
 
     async def subscribe(self, subject: str, handler: Callable[[BusMessage], Awaitable[None]]) -> None: ...
-
-
-class Gate(Protocol):
-    """The gate process; see `GateClient`."""
-
-    async def status(self) -> GateStatus: ...
-    async def set_plan(self, envelope: Mapping[str, Any]) -> PlanView: ...
-    async def show_plan(self) -> PlanView: ...
-    async def run_command(self, envelope: Mapping[str, Any]) -> CommandView: ...
 
 
 class _Refused(MunbonError):

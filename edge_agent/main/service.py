@@ -12,8 +12,9 @@ from typing import Any
 
 from sdnotify import SystemdNotifier
 
+from edge_agent.command.alarm_desk import GateWithOwnAlarms
 from edge_agent.command.gate_client import GateClient
-from edge_agent.command.handler import CommandHandler
+from edge_agent.command.handler import CLOCK_TOLERANCE_S, CommandHandler
 from edge_agent.loop.cluster import ClusterKeeper, KubeCluster
 from edge_agent.loop.loop import AgentLoop
 from edge_agent.loop.node_view import NodeView, ViewParts
@@ -106,9 +107,11 @@ class Agent:
         self._follower = Follower(self._inbox, node, clock, draw, resync_s=settings.resync_s)
         pace_s = min(GATHER_S, settings.heartbeat_s)
         self._journal = GateJournalFollower(store, self._gate, clock, gather_s=pace_s) if self._gate is not None else None
-        self._watch = self._make_watch(pace_s)
+        guard = GateGuard(store, clock)
+        self._watch = GateWatch(self._gate, clock, self._slot.changed, guard, repeat_s=pace_s) if self._gate is not None else None
         self.view = NodeView(self._view_parts())
-        commands = CommandHandler(store, trust, node, clock, self._gate, self._describe)
+        gate = GateWithOwnAlarms(self._gate, guard, trust, clock, CLOCK_TOLERANCE_S) if self._gate is not None else None
+        commands = CommandHandler(store, trust, node, clock, gate, self._describe)
         beats = HeartbeatSender(self.view.heartbeat, self._slot, node, clock, interval_s=settings.heartbeat_s)
         statuses = StatusSender(self._slot, node, clock)
         sender = OutboxSender(store.outbox, node, clock, draw)
@@ -124,11 +127,6 @@ class Agent:
         self.sessions = SessionKeeper(self._open_session, users, clock, draw, limits=_session_limits(settings))
         operations = {"status": self._status, "pause": lambda: self._pause(True), "resume": lambda: self._pause(False)}
         self._control = ControlServer(settings.state_dir, operations)
-
-    def _make_watch(self, pace_s: float) -> GateWatch | None:
-        if self._gate is None:
-            return None
-        return GateWatch(self._gate, self._clock, self._slot.changed, GateGuard(self.store, self._clock), repeat_s=pace_s)
 
     async def run(self) -> None:
         """Work until `stop` is set; then let go of everything."""

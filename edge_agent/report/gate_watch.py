@@ -32,7 +32,7 @@ class GateWatch:
         self._on_change = on_change
         self._repeat_s = repeat_s
         self._told_s: float | None = None
-        self.site = SiteSummary()
+        self.site = _unseen(guard)
 
     async def run(self) -> None:
         """For ever."""
@@ -57,12 +57,20 @@ class GateWatch:
             self.site, self._table = summarise(status), status.alarm_table
         except MunbonError:
             self.site = before.model_copy(update={"reachable": False})
-        self._guard.note(self.site.site, status)
+        self._guard.note(status)
         self.site = self.site.model_copy(update={"alarms": (*self._guard.views(), *self._table)[:MAX_ALARMS]})
         now_s = self._clock.monotonic_s()
         if _essence(before) != _essence(self.site) or self._told_s is None or now_s - self._told_s >= self._repeat_s:
             self._told_s = now_s
             self._on_change()
+
+
+def _unseen(guard: GateGuard) -> SiteSummary:
+    """Until the gate process answers: its gates by name, and nothing known of them."""
+    if not guard.site:
+        return SiteSummary()
+    unknown = {gate: GateSummary(quality="bad") for gate in guard.gates}
+    return SiteSummary(site=guard.site, gates=unknown, alarms=guard.views()[:MAX_ALARMS])
 
 
 def summarise(status: GateStatus) -> SiteSummary:

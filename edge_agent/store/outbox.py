@@ -61,14 +61,16 @@ class Outbox:
         """Call `listener` when there is something to send."""
         self._listeners.append(listener)
 
-    def add(self, kind: EventType, data: Mapping[str, Any], *, subject: str = "", rollout_id: str = "") -> int:
+    def add(self, kind: EventType, data: Mapping[str, Any], *, subject: str = "", rollout_id: str = "", event_id: str = "") -> int:
         """Put an event in, in a transaction of its own or in the one that is open; gives its sequence.
+
+        `event_id`: of what may have been told before by an agent that lost its memory; without it a new one.
 
         Raises:
             DiskFull, StoreUnavailable: nothing was put in, and no number was used up.
         """
         with self._database.transaction():
-            sequence = self._insert(kind, data, subject, rollout_id)
+            sequence = self._insert(kind, data, subject, rollout_id, event_id)
             if self._size_bytes > self._max_bytes:
                 self._thin()
         for listener in self._listeners:
@@ -100,10 +102,10 @@ class Outbox:
         """Events that wait."""
         return int(self._database.rows("SELECT COUNT(*) FROM outbox")[0][0])
 
-    def _insert(self, kind: EventType, data: Mapping[str, Any], subject: str, rollout_id: str) -> int:
+    def _insert(self, kind: EventType, data: Mapping[str, Any], subject: str, rollout_id: str, event_id: str) -> int:
         sequence = int(self._database.get_meta(_NEXT, "1"))
         event = Event(
-            id=self._new_id(),
+            id=event_id or self._new_id(),
             source=self._node,
             type=wire_type(kind),
             subject=subject,
@@ -150,4 +152,4 @@ class Outbox:
             self._database.write("DELETE FROM outbox WHERE sequence = ?", (sequence,))
         self._size_bytes = self._measure()
         thinned = ThinnedData(first_sequence=min(chosen), last_sequence=max(chosen), count=len(chosen), types=dict(types))
-        self._insert(EventType.EVENTS_THINNED, thinned.to_json(), "", "")
+        self._insert(EventType.EVENTS_THINNED, thinned.to_json(), "", "", "")

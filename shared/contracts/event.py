@@ -92,7 +92,7 @@ class Cause(Contract):
 
 
 class Event(Contract):
-    """One CloudEvent. `id` is random and never reused; `sequence` counts up by one per (source, outboxid)."""
+    """One CloudEvent. `id` is random, or made of what may be told again; `sequence` counts up by one per (source, outboxid)."""
 
     MAX_BYTES: ClassVar[int] = MAX_EVENT_BYTES
 

@@ -1,5 +1,7 @@
 """Events arrive once each, gaps are known, and statuses only move forward."""
 
+from functools import partial
+
 import pytest
 
 from central.model import SequenceState
@@ -164,3 +166,20 @@ async def test_a_batch_that_fails_in_the_middle_leaves_nothing(database: Databas
         await database.run(fail)
     assert await database.read(events.count_events) == 0
     assert (await database.read(meta.read_meta)).fleet == "canal"
+
+
+async def test_what_a_node_that_lost_its_memory_tells_again_is_kept_once_and_leaves_no_gap(database: Database) -> None:
+    samples = [{"at": later(n).isoformat(), "gate": gate, "level_m": 2.0} for n in range(4) for gate in ("g1", "g2")]
+    alarm = event("pi-1", 1, EventType.GATE_ALARM_RAISED, {"site": "north", "alarm": "stuck"}, id="a" * 32)
+    before = [alarm, event("pi-1", 2, EventType.GATE_SAMPLES_RECORDED, {"site": "north", "samples": samples[:5]})]
+    more = event("pi-1", 2, EventType.GATE_SAMPLES_RECORDED, {"site": "north", "samples": samples}, id="b" * 32)
+    thinned = event("pi-1", 3, EventType.EVENTS_THINNED, {"count": 4})
+    again = [each.model_copy(update={"outboxid": "another-card"}) for each in (alarm, more, thinned)]
+    for batch in (before, again, again):
+        await database.run(partial(events.store_batch, batch=IncomingBatch(events=[("pi-1", each) for each in batch]), received_at=NOW))
+    stored = await database.read(lambda tx: gates.list_samples(tx, "north"))
+    assert [(item.gate, item.at) for item in stored] == [(gate, later(n)) for n in range(4) for gate in ("g1", "g2")]
+    alarms = await database.read(lambda tx: events.list_events(tx, types=("GateAlarmRaised",)))
+    assert [item.event.data["alarm"] for item in alarms] == ["stuck"]
+    found = {state.outboxid: (state.received, state.thinned) for state in await database.read(events.list_sequences)}
+    assert found["another-card"] == (3, 4)

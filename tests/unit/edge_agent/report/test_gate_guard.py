@@ -23,7 +23,8 @@ class Bench:
 
     def begin(self) -> None:
         self.store: StateStore = open_store(self.folder, self.clock)
-        self.watch = GateWatch(self, self.clock, lambda: None, GateGuard(self.store, self.clock))
+        self.guard = GateGuard(self.store, self.clock)
+        self.watch = GateWatch(self, self.clock, lambda: None, self.guard)
 
     async def status(self) -> GateStatus:
         if self.is_away:
@@ -46,6 +47,9 @@ class Bench:
         events = [Event.model_validate_json(row.body) for row in rows]
         return [(event.event_type.value, event.data["alarm"]) for event in events if event.event_type is not None and "alarm" in event.data]
 
+    def states(self) -> dict[str, str]:
+        return {alarm.key: alarm.state for alarm in self.watch.site.alarms}
+
     def table(self) -> list[str]:
         return [alarm.key for alarm in self.watch.site.alarms]
 
@@ -67,7 +71,31 @@ async def test_a_dead_gate_process_is_an_alarm_at_central_and_in_the_picture(ben
     bench.is_away = False
     await bench.look_for(4)
     assert bench.told()[1:] == [("GateAlarmReturned", "not_scanning")]
-    assert (bench.table(), bench.watch.problem) == (["g1/stuck"], "")
+    assert bench.watch.problem == ""
+    assert bench.states() == {"site/not_scanning": "returned", "g1/stuck": "unacknowledged"}, "what nobody has seen stays"
+    assert bench.guard.acknowledge("site/not_scanning", "som", "c" * 16)
+    await bench.look_for(2)
+    assert bench.table() == ["g1/stuck"]
+    bench.store.close()
+
+
+async def test_an_alarm_that_was_acknowledged_ends_with_its_condition_and_who_saw_it_is_told(bench: Bench) -> None:
+    await bench.look_for(10)
+    bench.is_away = True
+    await bench.look_for(30)
+    assert bench.guard.meant("") == bench.guard.meant("not_scanning") == bench.guard.meant("site/not_scanning") == ("site/not_scanning",)
+    assert bench.guard.meant("g1/stuck") == ()
+    assert bench.guard.acknowledge("site/not_scanning", "som", "c" * 16)
+    assert not bench.guard.acknowledge("site/not_scanning", "ann", "d" * 16)
+    bench.store.close()
+    bench.begin()
+    assert (bench.watch.site.site, bench.watch.site.reachable) == ("north", False), "an agent started beside a dead gate knows its site"
+    await bench.look_for(10)
+    assert bench.states()["site/not_scanning"] == "acknowledged"
+    assert bench.told() == [("GateAlarmRaised", "not_scanning"), ("GateCommandAccepted", "not_scanning")]
+    bench.is_away = False
+    await bench.look_for(4)
+    assert bench.states() == {"g1/stuck": "unacknowledged"}
     bench.store.close()
 
 

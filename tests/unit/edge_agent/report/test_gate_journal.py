@@ -1,12 +1,19 @@
 """The gate's journal into the outbox: each record once, alarms at once, samples gathered."""
 
+import asyncio
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from edge_agent.command.gate_client import GateUnreachable
 from edge_agent.report.gate_journal import CURSOR, GateJournalFollower
+from edge_agent.store.errors import DiskFull
 from edge_agent.store.state import StateStore
 from shared.contracts.event import Event
 from shared.contracts.gate_socket import GateStatus, JournalKind, JournalPage, JournalRecord
@@ -33,7 +40,8 @@ class FakeJournal:
         if self.is_away:
             raise GateUnreachable("connection refused")
         found = tuple(record for record in self.records if record.cursor > after)[:limit]
-        return JournalPage(journal_id=self.journal_id, records=found, first=1, last=len(self.records))
+        first, last = (self.records[0].cursor, self.records[-1].cursor) if self.records else (0, 0)
+        return JournalPage(journal_id=self.journal_id, records=found, first=first, last=last)
 
 
 class Bench:
@@ -172,3 +180,160 @@ async def test_a_gate_that_is_away_is_a_problem_and_loses_nothing(bench: Bench) 
     await bench.follow()
 
     assert len(bench.events("GateAlarmRaised")) == 1
+
+
+async def test_a_gap_in_the_middle_of_a_page_is_counted_too(bench: Bench) -> None:
+    for number in range(9):
+        bench.gate.write(JournalKind.SAMPLES, level_m=float(number))
+    bench.gate.write(JournalKind.ALARM_RAISED, alarm="a")
+    del bench.gate.records[3:6]
+    await bench.follow()
+    (lost,) = bench.events("GateJournaled")[0].data["records"]
+    assert (lost["kind"], lost["data"]["count"]) == ("records_lost", 3)
+    assert len(bench.events("GateAlarmRaised")) == 1
+
+
+async def test_long_records_go_in_events_that_keep_their_content(bench: Bench) -> None:
+    for _ in range(400):
+        bench.gate.write(JournalKind.COMMANDED, verb="move", reason="x" * 500)
+    bench.gate.write(JournalKind.ALARM_RAISED, alarm="a")
+    await bench.follow()
+    told = bench.events("GateJournaled")
+    assert not any("truncated" in event.data for event in told)
+    assert [record["cursor"] for event in told for record in event.data["records"]] == list(range(1, 401))
+
+
+async def test_a_full_disk_is_waited_for_without_gathering_for_ever_and_the_alarm_goes_first_thing_after_it(bench: Bench) -> None:
+    for number in range(3_000):
+        bench.gate.write(JournalKind.SAMPLES, level_m=float(number))
+    bench.gate.write(JournalKind.ALARM_RAISED, alarm="a")
+    asked: list[int] = []
+    read = bench.gate.read_journal
+
+    async def count(after: int, limit: int, wait_s: float) -> JournalPage:
+        asked.append(after)
+        return await read(after, limit, wait_s)
+
+    bench.gate.read_journal = count  # type: ignore[method-assign]
+    add = bench.store.outbox.add
+
+    def full(*_: Any, **__: Any) -> int:
+        raise DiskFull("outbox")
+
+    bench.store.outbox.add = full  # type: ignore[method-assign]
+    await bench.follow(1)
+    for _ in range(20):
+        with pytest.raises(DiskFull):
+            await bench.follow(1)
+    assert max(asked) == 0, "nothing more is read than one page"
+    bench.store.outbox.add = add  # type: ignore[method-assign]
+    await bench.follow(10)
+    assert len(bench.events("GateAlarmRaised")) == 1
+    assert sum(len(event.data["samples"]) for event in bench.events("GateSamplesRecorded")) == 3_000
+
+
+async def test_an_agent_that_lost_its_memory_tells_the_same_under_the_same_ids(bench: Bench, tmp_path: Path) -> None:
+    for number in range(3):
+        bench.gate.write(JournalKind.ALARM_RAISED, alarm=f"a{number}")
+    await bench.follow()
+    before = {event.id: event.data["alarm"] for event in bench.events("GateAlarmRaised")}
+    bench.store.close()
+    bench.folder = tmp_path / "another-card"
+    bench.start()
+    bench.gate.write(JournalKind.ALARM_RAISED, alarm="a3")
+    await bench.follow()
+    after = {event.id: event.data["alarm"] for event in bench.events("GateAlarmRaised")}
+    assert before.items() < after.items()
+    assert set(after.values()) - set(before.values()) == {"a3"}
+
+
+async def test_what_was_written_under_numbers_that_the_gates_disk_forgot_is_told(bench: Bench) -> None:
+    for number in range(10):
+        bench.gate.write(JournalKind.ALARM_RAISED, alarm=f"a{number}")
+    await bench.follow()
+    bench.gate.is_away = True
+    with pytest.raises(GateUnreachable):
+        await bench.follow()
+    del bench.gate.records[5:]
+    for number in range(8):
+        bench.gate.write(JournalKind.ALARM_RAISED, alarm=f"b{number}")
+    bench.gate.is_away = False
+    await bench.follow()
+    told = {event.id: event.data["alarm"] for event in bench.events("GateAlarmRaised")}
+    assert sorted(told.values()) == [f"a{number}" for number in range(10)] + [f"b{number}" for number in range(8)]
+
+
+class Story(RuleBasedStateMachine):
+    """Whatever happens to agent, gate and disks: central, which knows events by their id and samples by their time, has each once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.bench = Bench(self.folder / "0")
+        self.written: list[str] = []
+        self.central: dict[str, str] = {}
+        self.lives = 0
+
+    def teardown(self) -> None:
+        self.bench.store.close()
+        shutil.rmtree(self.folder)
+
+    @rule(count=st.integers(1, 3), is_alarm=st.booleans())
+    def write(self, count: int, is_alarm: bool) -> None:
+        for _ in range(count):
+            name = f"n{len(self.written)}"
+            self.written.append(name)
+            if is_alarm:
+                self.bench.gate.write(JournalKind.ALARM_RAISED, alarm=name)
+            else:
+                self.bench.gate.write(JournalKind.SAMPLES, quality=name)
+
+    @rule(times=st.integers(1, 3), later_s=st.sampled_from([0.0, 31.0]))
+    def follow(self, times: int, later_s: float) -> None:
+        self.bench.clock.tick(later_s)
+        asyncio.run(self.bench.follow(times))
+
+    @rule()
+    def the_gate_is_started_anew(self) -> None:
+        self.bench.gate.is_away = True
+        with pytest.raises(GateUnreachable):
+            asyncio.run(self.bench.follow(1))
+        self.bench.gate.is_away = False
+
+    @rule()
+    def the_agent_is_killed(self) -> None:
+        self.bench.store.close()
+        self.bench.start()
+
+    @rule()
+    def the_agent_loses_its_memory(self) -> None:
+        """What the stream had is at central; what only this card had is told again from the journal."""
+        self.told()
+        self.bench.store.close()
+        self.lives += 1
+        self.bench.folder = self.folder / str(self.lives)
+        self.bench.start()
+
+    def told(self) -> list[str]:
+        """As central keeps it after all of this."""
+        for event in self.bench.events("GateAlarmRaised"):
+            self.central[event.id] = event.data["alarm"]
+        for event in self.bench.events("GateSamplesRecorded"):
+            self.central |= {sample["at"] + sample["quality"]: sample["quality"] for sample in event.data["samples"]}
+        return sorted(self.central.values())
+
+    @invariant()
+    def nothing_is_told_that_was_not_written_and_nothing_twice(self) -> None:
+        told = self.told()
+        assert len(told) == len(set(told))
+        assert set(told) <= set(self.written)
+
+    @rule()
+    def in_the_end_all_is_told(self) -> None:
+        self.follow(3, 31.0)
+        self.follow(3, 31.0)
+        assert self.told() == sorted(self.written)
+
+
+Story.TestCase.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+test_each_record_is_at_central_once_whatever_happens = Story.TestCase
