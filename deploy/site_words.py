@@ -10,8 +10,9 @@ A site as its owner configures it. Levels are in m above one datum of the site, 
 least flow, 100 % the most, overshot gates included. An unknown key is a mistake, and so is a number in quotes; a key may stand once.
 Words are YAML 1.2's: only `true` and `false` are yes and no, `12:30` is text, `010` is refused. Anchors and `<<` work.
 
-`munbon-gate check site.yaml` names every mistake with line, reason and remedy and exits with 2; `munbon-gate tune site.yaml` computes
-gains ([tuning](../concepts/tuning.md)). Examples to copy: `deploy/examples/canal-8-pools` (one site) and `deploy/examples/canal-8-sites`
+`munbon-gate check site.yaml` names every mistake with line, reason and remedy and exits with 2; give it the files of all sites of a canal
+(or their folder), and it also says what is wrong between them, which one file cannot show. `munbon-gate tune site.yaml` computes gains
+([tuning](../concepts/tuning.md)). Examples to copy: `deploy/examples/canal-8-pools` (one site) and `deploy/examples/canal-8-sites`
 (eight sites that read each other). For editors: [the JSON Schema](schemas/site.json).
 
 """
@@ -41,7 +42,7 @@ REFUSED = {
         "delays faster than any wave",
     ),
     "motors": (
-        "two gates on one register or one position",
+        "two gates on one register or one position; a position that is read from where the command is written",
         "tables that do not rise, or do not cover the travel",
         "limits that leave no room",
         "a deadband below two position counts or below the travel of the minimum run",
@@ -61,6 +62,16 @@ REFUSED = {
         "a decoupler that does not stand at the pool's other end",
         "two loops that may hold one pool, by plan or by fallback",
         "a fallback to a level that nothing holds, or that is another site's",
+        "decouplers that go round in a circle",
+    ),
+    "several sites together": (
+        "two loops of two sites that may hold one pool, by plan or by fallback",
+        "a remote point whose site is not there, has no map, listens elsewhere, or does not let this site in",
+        "a remote point whose register, type, order of bytes, scale, unit, age, counter, range, rate or resolution is not its owner's",
+        "a level that is another end or another pool for its owner",
+        "a pool that two sites give otherwise (each in its own datum), or that has two gates at one end",
+        "a circle of pools, or of decouplers, over several sites",
+        "a register that two sites write, two sites of one name, two sites at one address",
     ),
 }
 

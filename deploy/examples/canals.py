@@ -191,7 +191,7 @@ def _neighbour_points(number: int) -> str:
     counter_register: 1004
     type: float32
     valid_min: {below.invert_m:.3f}
-    valid_max: {below.bank_m + 0.5:.3f}
+    valid_max: {below.bank_m + 0.6:.3f}
     max_rate_per_s: 0.05
     noise: 0.001
     stale_after_s: 300

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 from edge_agent.gate_control.check.device_rules import unit_of
@@ -11,6 +12,7 @@ from edge_agent.gate_control.decide.hydraulics import resolution_pct
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.devices import ModbusRtu, Point, RegisterPlace, RegisterType
 from edge_agent.gate_control.model.gates import Gate
+from edge_agent.gate_control.model.profiles import commands_of
 
 COUNTS_IN_DEADBAND = 2.0
 BEATS_IN_TIMER = 3.0
@@ -101,6 +103,10 @@ def _outputs(gate: Gate, path: Path) -> Iterator[Remark]:
             yield Remark(
                 (*where, key), problem, "a relay is one bit of the holding table", "write 'table: holding', 'type: bit' and 'bit:'"
             )
+    one, other = relays.raise_output, relays.lower_output
+    if (one.device, one.register_address, one.bit) == (other.device, other.register_address, other.bit):
+        problem = f"raise_output and lower_output are one bit of register {one.register_address} of {one.device}"
+        yield Remark((*where, "lower_output"), problem, "raising would be lowering", "give each its own bit")
     limit_s = relays.hardware_pulse_limit_s
     key_path: Path = (*where, "hardware_pulse_limit_s")
     if limit_s is None:
@@ -192,31 +198,82 @@ def _deadband(gate: Gate, position: Point, path: Path) -> Iterator[Remark]:
 
 
 def _shared_outputs(site: SiteConfiguration) -> Iterator[Remark]:
-    """Two gates on one register: each would undo what the other asked for."""
+    """Two gates on one register: each would undo what the other asked for. Registers are written whole, whatever the bit."""
     units = {device.id: unit_of(device) for device in site.devices}
-    taken: dict[tuple[str, int], list[tuple[int | None, str]]] = {}
+    taken: dict[tuple[str, int], tuple[str, Path]] = {}
     positions: dict[str, str] = {}
     for path, gate in gates_of(site):
-        for tail, output in _written(gate):
-            for register in range(output.register_address, output.register_address + output.type.register_count):
-                owners = taken.setdefault((units.get(output.device, output.device), register), [])
-                for bit, owner in owners:
-                    if bit is None or output.bit is None or bit == output.bit:
-                        problem = f"register {register} of {output.device} is written for {owner} too"
-                        yield Remark((*path, *tail, "register"), problem, "one would move the other's gate", "give each its own register")
-                owners.append((output.bit, f"{gate.id} {tail[-1]}"))
-        other = positions.setdefault(gate.actuator.position, gate.id)
-        if other != gate.id:
-            problem = f"point {gate.actuator.position} is the position of gate {other} too"
+        for write in writes_of(gate):
+            for register in write.registers:
+                key = (units.get(write.device, write.device), register)
+                owner, other = taken.setdefault(key, (gate.id, write.path))
+                if (owner, other) != (gate.id, write.path) and not _is_pair_of_relays(owner == gate.id, other, write.path):
+                    problem = f"register {register} of {write.device} is written for {owner} {other[-1]} too"
+                    why = "one would move the other's gate" if owner != gate.id else "one would undo the other"
+                    why += "; a bit is written with all others of its register"
+                    yield Remark((*path, *write.path), problem, why, "give each its own register")
+        other_gate = positions.setdefault(gate.actuator.position, gate.id)
+        if other_gate != gate.id:
+            problem = f"point {gate.actuator.position} is the position of gate {other_gate} too"
             yield Remark(
                 (*path, "actuator", "position"), problem, "one gate's motion would be judged by the other's", "give each its own point"
             )
+    yield from _echoes(site)
 
 
-def _written(gate: Gate) -> Iterator[tuple[Path, RegisterPlace]]:
-    actuator = gate.actuator
-    if actuator.desired_position is not None:
-        yield ("actuator", "desired_position"), actuator.desired_position
+def _is_pair_of_relays(is_same_gate: bool, one: Path, other: Path) -> bool:
+    """Raise and lower of one gate may share a register: they are written together. Their bits are compared elsewhere."""
+    return is_same_gate and {one[-1], other[-1]} == {"raise_output", "lower_output"}
+
+
+def _echoes(site: SiteConfiguration) -> Iterator[Remark]:
+    """A point that is read where we write shows what we asked for, and not what became of it."""
+    written = {
+        (write.device, register): (gate.id, write.path)
+        for _, gate in gates_of(site)
+        for write in writes_of(gate)
+        for register in write.registers
+    }
+    for number, point in enumerate(site.points):
+        registers = range(point.register_address, point.register_address + point.type.register_count)
+        for found in sorted({written[point.device, register] for register in registers if (point.device, register) in written}):
+            if point.table == "holding":
+                problem = f"point {point.id} is read from the register of {found[0]} {found[1][-1]}"
+                why = "it shows what was asked for, not what is: a gate that is stuck would look as if it had arrived"
+                yield Remark(("points", number, "register"), problem, why, "name the register where the device says what it measures")
+
+
+@dataclass(frozen=True)
+class Write:
+    """Registers that are written for a gate."""
+
+    path: Path
+    """Below the gate."""
+    device: str
+    registers: range
+
+
+def writes_of(gate: Gate) -> Iterator[Write]:
+    """All that is ever written for a gate: outputs, the profile's commands, and what it is to do without us."""
+    actuator, lost, commands = gate.actuator, gate.actuator.comms_lost, commands_of(gate.actuator)
+    outputs: list[tuple[Path, RegisterPlace | None]] = [(("actuator", "desired_position"), actuator.desired_position)]
     if actuator.relays is not None:
-        yield ("actuator", "relays", "raise_output"), actuator.relays.raise_output
-        yield ("actuator", "relays", "lower_output"), actuator.relays.lower_output
+        outputs += [
+            (("actuator", "relays", "raise_output"), actuator.relays.raise_output),
+            (("actuator", "relays", "lower_output"), actuator.relays.lower_output),
+        ]
+    for path, output in outputs:
+        if output is not None:
+            yield Write(path, output.device, range(output.register_address, output.register_address + output.type.register_count))
+    timer = lost.timer_register if lost.timer_register is not None else commands.comms_lost_timer_register
+    position = lost.position_register if lost.position_register is not None else commands.comms_lost_position_register
+    singles: tuple[tuple[Path, int | None], ...] = (
+        (("actuator", "profile"), commands.command_register),
+        (("actuator", "comms_lost", "action_register"), lost.action_register),
+        (("actuator", "comms_lost", "position_register"), position if lost.opening_pct is not None else None),
+        (("actuator", "comms_lost", "timer_register"), timer),
+        (("actuator", "comms_lost", "heartbeat_register"), lost.heartbeat_register),
+    )
+    for path, register in singles:
+        if register is not None:
+            yield Write(path, actuator.device, range(register, register + 1))

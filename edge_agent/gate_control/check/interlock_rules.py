@@ -7,7 +7,6 @@ from itertools import combinations
 
 from edge_agent.gate_control.check.actuator_rules import gates_of
 from edge_agent.gate_control.check.finding import Path, Remark
-from edge_agent.gate_control.check.pool_rules import upper_pool
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.gates import Gate, Interlock
 from edge_agent.gate_control.model.pools import Pool
@@ -17,7 +16,7 @@ def interlock_remarks(site: SiteConfiguration) -> Iterator[Remark]:
     """Everything about the gates' interlocks."""
     for path, gate in gates_of(site):
         structure = site.structure_of(gate.id)
-        above = upper_pool(site, structure.id) if structure is not None else None
+        above = site.pool_of_water(structure.id) if structure is not None else None
         below = site.pools_below(structure.id) if structure is not None else ()
         for index, interlock in enumerate(gate.interlocks):
             where: Path = (*path, "interlocks", index)

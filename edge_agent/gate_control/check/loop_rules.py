@@ -25,19 +25,44 @@ class PlacedLoop:
     is_local: bool
     """The level stands beside the gate: no delay of the pool."""
     path: Path
+    lag_s: float = 0.0
+    """Of the slowest sensor of that level."""
+
+    @property
+    def is_head(self) -> bool:
+        """The level is that of the pool's upper end."""
+        return self.is_local and self.key == "downstream_loop"
+
+    def margins(self) -> tuple[tuning.Margin, tuning.Margin]:
+        """At low and at high flow."""
+        low, high = tuning.loop_dynamics(self.pool, is_local=self.is_local, lag_s=self.lag_s)
+        return tuning.loop_margin(low, self.loop, self.pool), tuning.loop_margin(high, self.loop, self.pool)
+
+    def max_age_s(self) -> float:
+        """Oldest level that the loop may use."""
+        return tuning.loop_max_age_s(self.pool, self.loop, is_local=self.is_local, lag_s=self.lag_s)
+
+    def tuned(self, margin_deg: float) -> LevelLoop:
+        """Gains with which it would keep a margin.
+
+        Raises:
+            ValueError: see `tune_loop`.
+        """
+        return tuning.tune_loop(self.pool, margin_deg, is_local=self.is_local, lag_s=self.lag_s)
 
 
 def placed_loops(site: SiteConfiguration) -> Iterator[PlacedLoop]:
     """Every level loop that has a pool to hold."""
     for index, structure in enumerate(site.structures):
         above, below = site.pool_above(structure.id), site.pools_below(structure.id)
+        path: Path = ("structures", index)
         if structure.upstream_loop is not None and above is not None:
-            yield PlacedLoop(structure, "upstream_loop", structure.upstream_loop, above, True, ("structures", index, "upstream_loop"))
+            lag_s = site.lag_s(above.tail_levels)
+            yield PlacedLoop(structure, "upstream_loop", structure.upstream_loop, above, True, (*path, "upstream_loop"), lag_s)
         if structure.downstream_loop is not None and len(below) == 1:
-            is_local = structure.downstream_end == "local"
-            yield PlacedLoop(
-                structure, "downstream_loop", structure.downstream_loop, below[0], is_local, ("structures", index, "downstream_loop")
-            )
+            is_local, pool = structure.downstream_end == "local", below[0]
+            lag_s = site.lag_s(pool.head_levels if is_local else pool.tail_levels)
+            yield PlacedLoop(structure, "downstream_loop", structure.downstream_loop, pool, is_local, (*path, "downstream_loop"), lag_s)
 
 
 def loop_remarks(site: SiteConfiguration) -> Iterator[Remark]:
@@ -56,12 +81,16 @@ def loop_remarks(site: SiteConfiguration) -> Iterator[Remark]:
 
 
 def _places(site: SiteConfiguration, structure: Structure, path: Path) -> Iterator[Remark]:
-    above, below = site.pool_above(structure.id), site.pools_below(structure.id)
+    above, below = site.pool_of_water(structure.id), site.pools_below(structure.id)
     loops = structure.upstream_loop is not None or structure.downstream_loop is not None
     if loops and (above is None or not above.tail_levels):
         problem = f"structure {structure.id} holds a level, but no level above it is known"
         why = "without it no opening can be computed for a flow"
-        yield Remark(path, problem, why, "make it the outlet of a pool with tail_levels (a reservoir is a pool too)")
+        yield Remark(path, problem, why, "make it the outlet of a pool with tail_levels (a reservoir is a pool too), or an offtake of one")
+    if structure.upstream_loop is not None and above is not None and site.pool_above(structure.id) is None:
+        problem = f"structure {structure.id} is an offtake of pool {above.id}, and its upstream_loop would hold that pool"
+        why = "the gate at the pool's end, or the one that feeds it, holds its level; a turnout delivers"
+        yield Remark((*path, "upstream_loop"), problem, why, "remove the loop, or make the structure the pool's outlet")
     if structure.downstream_loop is None:
         return
     if len(below) != 1:
@@ -95,7 +124,7 @@ def _flow(site: SiteConfiguration, structure: Structure, path: Path) -> Iterator
 
 def _margin(site: SiteConfiguration, placed: PlacedLoop) -> Iterator[Remark]:
     wanted_deg = site.phase_margin_min_deg
-    low, high = (tuning.loop_margin(one, placed.loop, placed.pool) for one in tuning.loop_dynamics(placed.pool, is_local=placed.is_local))
+    low, high = placed.margins()
     if min(low.phase_margin_deg, high.phase_margin_deg) < wanted_deg:
         problem = (
             f"phase margin of pool {placed.pool.id} is {low.phase_margin_deg:.1f} degrees at low"
@@ -108,8 +137,9 @@ def _margin(site: SiteConfiguration, placed: PlacedLoop) -> Iterator[Remark]:
         problem = f"gain margin of pool {placed.pool.id} is {least_db:.1f} dB, below {tuning.GAIN_MARGIN_DB:g}"
         why = "a Cd that is wrong, or the pool's own wave, makes it oscillate"
         yield Remark((*placed.path, "kp_m2_per_s"), problem, why, _safe(placed, wanted_deg))
-    oldest_s = tuning.loop_max_age_s(placed.pool, placed.loop, is_local=placed.is_local)
-    if 0.0 < oldest_s < AGE_SCANS * site.scan_period_s:
+    oldest_s = placed.max_age_s()
+    is_told = min(low.phase_margin_deg, high.phase_margin_deg) < wanted_deg and oldest_s == 0.0
+    if oldest_s < AGE_SCANS * site.scan_period_s and not is_told:
         problem = f"levels older than {oldest_s:.1f} s may not be used, and a scan takes {site.scan_period_s:g} s"
         yield Remark((*placed.path, "kp_m2_per_s"), problem, "one lost answer would freeze the loop", "lower kp, or scan faster")
 
@@ -129,8 +159,8 @@ def _safe(placed: PlacedLoop, margin_deg: float) -> str:
 
 
 def _safe_gains(placed: PlacedLoop, margin_deg: float) -> str:
-    safe = tuning.safe_range(placed.pool, placed.loop, margin_deg, is_local=placed.is_local)
-    tuned = tuning.tune_loop(placed.pool, margin_deg, is_local=placed.is_local)
+    safe = tuning.safe_range(placed.pool, placed.loop, margin_deg, is_local=placed.is_local, lag_s=placed.lag_s)
+    tuned = placed.tuned(margin_deg)
     return (
         f"with this filter ({placed.loop.filter_s:g} s) and period ({placed.loop.control_period_s:g} s) kp_m2_per_s"
         f" {safe.kp_low_m2_per_s:g} to {safe.kp_high_m2_per_s:g} at ti_s {safe.ti_s:g}, or ti_s {safe.ti_low_s:g} or more at kp_m2_per_s"

@@ -28,12 +28,6 @@ def pool_remarks(site: SiteConfiguration) -> Iterator[Remark]:
         yield from _structure(site, structure, ("structures", index))
 
 
-def upper_pool(site: SiteConfiguration, structure_id: str) -> Pool | None:
-    """The pool whose water a structure takes: the one that it ends, or for a turnout the one that it stands at."""
-    ended = site.pool_above(structure_id)
-    return ended or next((pool for pool in site.pools if any(item.structure == structure_id for item in pool.offtakes)), None)
-
-
 def _tree(site: SiteConfiguration) -> Iterator[Remark]:
     ended: dict[str, str] = {}
     for index, pool in enumerate(site.pools):
@@ -135,7 +129,7 @@ def _dynamics(site: SiteConfiguration, pool: Pool, path: Path) -> Iterator[Remar
 
 
 def _structure(site: SiteConfiguration, structure: Structure, path: Path) -> Iterator[Remark]:
-    above = upper_pool(site, structure.id)
+    above = site.pool_of_water(structure.id)
     below = [pool for pool in site.pools_below(structure.id) if above is not None and pool.id == above.id]
     if below:
         yield Remark(

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edge_agent.gate_control.check.yaml_site import load_site
+from edge_agent.gate_control.check.finding import Finding
+from edge_agent.gate_control.check.yaml_site import read_site
 from edge_agent.gate_control.console import cli_act, cli_plan, cli_show
 from edge_agent.gate_control.console.cli_options import DEFAULT_CONFIG, Commands
-from edge_agent.gate_control.console.site_commands import add_tune
-from edge_agent.gate_control.console.site_commands import check as check_site_file
+from edge_agent.gate_control.console.site_commands import add_check, add_tune
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from shared.errors import MunbonError
 
-RunSite = Callable[[SiteConfiguration, Path], int]
+RunSite = Callable[[SiteConfiguration, Path, Sequence[Finding]], int]
 AddCommands = Callable[[Commands], None]
 EXIT_CODES = """exit codes: 0 done, 1 failed, 2 wrong input (nothing was asked of the gate), 3 refused by the gate, 5 the gate does not
 answer, 6 your role does not allow it, 130 interrupted"""
@@ -25,8 +25,8 @@ answer, 6 your role does not allow it, 130 interrupted"""
 def run_command(arguments: Sequence[str] | None, run_site: RunSite, more: Sequence[AddCommands] = ()) -> int:
     """Exit code of one command, as `EXIT_CODES` lists them.
 
-    `run_site` controls a site until stopped; it is given its settings and the folder where their relative paths start. `more` adds
-    the commands of folders that this one does not know.
+    `run_site` controls a site until stopped; it is given its settings, the folder where their relative paths start, and what
+    `check` holds against them. `more` adds the commands of folders that this one does not know.
     """
     options = make_parser(run_site, more).parse_args(arguments)
     try:
@@ -48,6 +48,7 @@ def make_parser(run_site: RunSite, more: Sequence[AddCommands] = ()) -> argparse
     parser = argparse.ArgumentParser(prog="munbon-gate", description="Gate control of one site.", epilog=EXIT_CODES)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands, run_site)
+    add_check(commands)
     add_tune(commands)
     for module in (cli_show, cli_act, cli_plan):
         module.add_commands(commands)
@@ -58,14 +59,14 @@ def make_parser(run_site: RunSite, more: Sequence[AddCommands] = ()) -> argparse
 
 def _add_run(commands: Commands, run_site: RunSite) -> None:
     run = commands.add_parser("run", help="scan and control until stopped")
-    check = commands.add_parser("check", help="check a configuration; exit code 2 names what is wrong")
-    for command in (run, check):
-        command.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), help=f"configuration (default {DEFAULT_CONFIG})")
-    check.add_argument("site", type=Path, nargs="?", help="site.yaml; or --config")
-    check.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    run.set_defaults(handler=lambda options: run_site(load_site(options.config), options.config.resolve().parent))
-    check.set_defaults(handler=_check)
+    run.add_argument("--config", type=Path, default=Path(DEFAULT_CONFIG), help=f"configuration (default {DEFAULT_CONFIG})")
+    run.set_defaults(handler=lambda options: _run(options, run_site))
 
 
-def _check(options: argparse.Namespace) -> int:
-    return check_site_file(options.site or options.config, as_json=options.output == "json")
+def _run(options: argparse.Namespace, run_site: RunSite) -> int:
+    """A site that hangs together is run, with the mistakes that `check` would name: after a reboot control must go on."""
+    # only here: the commands that ask a running gate stay light without it
+    from edge_agent.gate_control.check.site_rules import check_site
+
+    site, lines = read_site(options.config)
+    return run_site(site, options.config.resolve().parent, check_site(site, lines))

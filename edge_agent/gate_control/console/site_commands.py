@@ -3,35 +3,72 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from shared.errors import UsageError
 
 DEFAULT_SITE = "/etc/munbon/site.yaml"
 DEFAULT_MARGIN_DEG = 60.0
 
 
 def add_tune(commands: Any) -> None:
-    """Registers `tune SITE [--margin DEG] [--pool ID] [-o json]`."""
+    """Registers `tune SITE [--margin DEG] [--pool ID] [-o yaml|json]`."""
     parser: argparse.ArgumentParser = commands.add_parser("tune", help="gains and filter for each pool, from its delay and area")
     parser.add_argument("site", type=Path, nargs="?", default=Path(DEFAULT_SITE), help=f"site.yaml (default {DEFAULT_SITE})")
     parser.add_argument("--margin", type=float, default=DEFAULT_MARGIN_DEG, help="phase margin in degrees, 20 to 80 (default 60)")
     parser.add_argument("--pool", help="this pool only")
+    parser.add_argument("-o", "--output", choices=("text", "yaml", "json"), default="text")
+    parser.set_defaults(handler=lambda options: tune(options.site, options.margin, options.pool, output=options.output))
+
+
+def add_check(commands: Any) -> None:
+    """Registers `check [SITE ...] [-o json]`."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "check", help="check a site, or several together; exit code 2 names what is wrong"
+    )
+    parser.add_argument("--config", type=Path, default=Path(DEFAULT_SITE), help=f"configuration (default {DEFAULT_SITE})")
+    parser.add_argument(
+        "site", type=Path, nargs="*", help="site.yaml, a folder of them, or a pattern; several are judged together; or --config"
+    )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    parser.set_defaults(handler=lambda options: tune(options.site, options.margin, options.pool, as_json=options.output == "json"))
+    parser.set_defaults(handler=lambda options: check(options.site or [options.config], as_json=options.output == "json"))
 
 
-def check(path: Path, *, as_json: bool = False) -> int:
-    """Prints every mistake of a site, or its loops with their margins; 0 good, 2 not.
+def check(paths: Sequence[Path], *, as_json: bool = False) -> int:
+    """Prints every mistake of a site, or of several together, or their loops with their margins; 0 good, 2 not.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: a file cannot be read.
     """
     from edge_agent.gate_control.console import site_report
 
-    return site_report.check(path, as_json=as_json)
+    return site_report.check(site_files(paths), as_json=as_json)
 
 
-def tune(path: Path, margin_deg: float, pool_id: str | None, *, as_json: bool = False) -> int:
+def site_files(paths: Sequence[Path]) -> list[Path]:
+    """The files that are meant, each once: a folder stands for each `site.yaml` in and below it, or for its own yaml files.
+
+    Raises:
+        UsageError: a folder or pattern has none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            some = sorted(path.rglob("site.yaml")) or sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
+        elif set("*?[") & set(str(path)) and not path.exists():
+            root = Path(path.anchor or ".")
+            some = sorted(one for one in root.glob(str(path.relative_to(root)) if path.anchor else str(path)) if one.is_file())
+        else:
+            some = [path]
+        if not some:
+            raise UsageError("holds no site.yaml", subject=str(path), remedy="name the files of the sites")
+        found += some
+    return list({path.absolute(): path for path in reversed(found)}.values())[::-1]
+
+
+def tune(path: Path, margin_deg: float, pool_id: str | None, *, output: str = "text") -> int:
     """Prints gains with which each level loop keeps the margin.
 
     Raises:
@@ -39,4 +76,4 @@ def tune(path: Path, margin_deg: float, pool_id: str | None, *, as_json: bool = 
     """
     from edge_agent.gate_control.console import site_report
 
-    return site_report.tune(path, margin_deg, pool_id, as_json=as_json)
+    return site_report.tune(path, margin_deg, pool_id, output=output)

@@ -6,19 +6,22 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from edge_agent.gate_control.check.canal import check_canal, unseen
 from edge_agent.gate_control.check.finding import Finding, SiteInvalid
 from edge_agent.gate_control.check.loop_rules import PlacedLoop, placed_loops
+from edge_agent.gate_control.check.site_file import SiteFile
 from edge_agent.gate_control.check.site_rules import check_site
 from edge_agent.gate_control.check.yaml_site import load_site, read_site
-from edge_agent.gate_control.decide import tuning
 from edge_agent.gate_control.model.configuration import SiteConfiguration
-from edge_agent.gate_control.model.pools import LevelLoop, Pool
+from edge_agent.gate_control.model.pools import LevelLoop
 from shared.errors import UsageError
 
 GOOD, BAD = 0, 2
+TUNED = ("kp_m2_per_s", "ti_s", "filter_s", "control_period_s")
 
 
 @dataclass(frozen=True)
@@ -39,35 +42,80 @@ class LoopRow:
     max_age_s: float
 
 
-def check(path: Path, *, as_json: bool = False) -> int:
-    """Prints every mistake of a site, or its loops with their margins; 0 good, 2 not.
+@dataclass(frozen=True)
+class Judged:
+    """One file, and everything that is to be said of it."""
+
+    path: Path
+    file: SiteFile | None
+    findings: tuple[Finding, ...]
+    unseen: tuple[Finding, ...] = ()
+    """What is no mistake, but cannot be judged from the files that were given."""
+
+    @property
+    def rows(self) -> list[LoopRow]:
+        """Its loops, where nothing is wrong with it."""
+        return [loop_row(placed, placed.loop) for placed in placed_loops(self.file.site)] if self.file and not self.findings else []
+
+
+def check(paths: Sequence[Path], *, as_json: bool = False) -> int:
+    """Prints every mistake of a site, or of several sites together, or their loops with their margins; 0 good, 2 not.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: a file cannot be read.
     """
-    site: SiteConfiguration | None = None
-    try:
-        site, lines = read_site(path)
-        findings = check_site(site, lines)
-    except SiteInvalid as error:
-        findings = error.findings
-    rows = [loop_row(placed, placed.loop) for placed in placed_loops(site)] if site is not None and not findings else []
+    judged = judge(paths)
     if as_json:
-        listed = {
-            "file": str(path),
-            "good": not findings,
-            "findings": [asdict(one) for one in findings],
-            "loops": [asdict(row) for row in rows],
-        }
+        files = [_as_json(one) for one in judged]
+        listed = files[0] if len(files) == 1 else {"good": not any(one.findings for one in judged), "files": files}
         sys.stdout.write(json.dumps(listed, indent=2) + "\n")
-    elif findings:
-        sys.stderr.write(findings_text(path, findings))
-    elif site is not None:
-        sys.stdout.write(good_text(path, site, rows))
-    return BAD if findings else GOOD
+    else:
+        for one in judged:
+            if one.findings:
+                sys.stderr.write(findings_text(one.path, one.findings))
+            elif one.file is not None:
+                sys.stdout.write(good_text(one.path, one.file.site, one.rows) + unseen_text(one))
+        if len(judged) > 1:
+            sys.stderr.write(together_text(judged))
+    return BAD if any(one.findings for one in judged) else GOOD
 
 
-def tune(path: Path, margin_deg: float, pool_id: str | None, *, as_json: bool = False) -> int:
+def judge(paths: Sequence[Path]) -> tuple[Judged, ...]:
+    """Each file by itself, and where all of them can be read, all together.
+
+    Raises:
+        UsageError: the only file cannot be read.
+    """
+    read: list[Judged] = []
+    for path in paths:
+        try:
+            site, lines = read_site(path)
+        except SiteInvalid as error:
+            read.append(Judged(path, None, error.findings))
+        except UsageError as error:
+            if len(paths) == 1:
+                raise
+            read.append(Judged(path, None, (Finding(1, "site", error.message, "what is not read cannot be compared", error.remedy or ""),)))
+        else:
+            read.append(Judged(path, SiteFile(str(path), site, lines), check_site(site, lines)))
+    files = [one.file for one in read if one.file is not None]
+    if len(files) < len(read):
+        return tuple(read)
+    together = zip(read, check_canal(files), unseen(files), strict=True)
+    return tuple(replace(one, findings=(*one.findings, *between), unseen=blind) for one, between, blind in together)
+
+
+def _as_json(judged: Judged) -> dict[str, Any]:
+    return {
+        "file": str(judged.path),
+        "good": not judged.findings,
+        "findings": [asdict(one) for one in judged.findings],
+        "unseen": [asdict(one) for one in judged.unseen],
+        "loops": [asdict(row) for row in judged.rows],
+    }
+
+
+def tune(path: Path, margin_deg: float, pool_id: str | None, *, output: str = "text") -> int:
     """Prints gains with which each level loop keeps the margin; a pool without a loop is tuned for control from its far end.
 
     Raises:
@@ -79,17 +127,41 @@ def tune(path: Path, margin_deg: float, pool_id: str | None, *, as_json: bool = 
     known = [pool.id for pool in site.pools]
     if pool_id is not None and pool_id not in known:
         raise UsageError(f"there is no pool '{pool_id}'", subject=str(path), remedy=f"pools: {', '.join(known) or 'none'}")
-    rows = list(_tuned(site, margin_deg, pool_id))
-    if as_json:
+    tuned = list(_tuned(site, margin_deg, pool_id))
+    rows = [loop_row(placed, loop) for placed, loop in tuned]
+    if output == "json":
         sys.stdout.write(json.dumps({"margin_deg": margin_deg, "loops": [asdict(row) for row in rows]}, indent=2) + "\n")
+    elif output == "yaml":
+        sys.stdout.write(tuned_yaml(margin_deg, tuned))
+    elif rows:
+        title = f"gains for {margin_deg:g} degrees at low and at high flow\n\n"
+        sys.stdout.write(
+            f"{title}{loops_text(rows)}\nfor site.yaml, in place of each structure's own loop:\n\n{tuned_yaml(margin_deg, tuned)}"
+        )
     else:
-        sys.stdout.write(tuned_text(margin_deg, rows))
+        sys.stdout.write("no pools: nothing to tune\n")
     return GOOD
 
 
 def loop_row(placed: PlacedLoop, loop: LevelLoop) -> LoopRow:
     """The figures of a loop with these gains at its place."""
-    return _row(placed.structure.id, placed.key, placed.pool, loop, is_local=placed.is_local)
+    placed = replace(placed, loop=loop)
+    low, high = placed.margins()
+    worst = min((low, high), key=lambda margin: margin.phase_margin_deg)
+    return LoopRow(
+        structure=placed.structure.id,
+        loop=placed.key,
+        pool=placed.pool.id,
+        kp_m2_per_s=loop.kp_m2_per_s,
+        ti_s=loop.ti_s,
+        filter_s=loop.filter_s,
+        control_period_s=loop.control_period_s,
+        phase_margin_low_deg=round(low.phase_margin_deg, 2),
+        phase_margin_high_deg=round(high.phase_margin_deg, 2),
+        gain_margin_db=round(min(low.gain_margin_db, high.gain_margin_db), 2),
+        crossover_period_s=round(math.tau / worst.crossover_rad_s, 1),
+        max_age_s=round(placed.max_age_s(), 1),
+    )
 
 
 def findings_text(path: Path, findings: Sequence[Finding]) -> str:
@@ -106,16 +178,37 @@ def good_text(path: Path, site: SiteConfiguration, rows: Sequence[LoopRow]) -> s
     return head + (f"\n{loops_text(rows)}" if rows else "")
 
 
-def tuned_text(margin_deg: float, rows: Sequence[LoopRow]) -> str:
-    """A row for each loop, and the keys to put into the file."""
-    if not rows:
-        return "no pools: nothing to tune\n"
-    keys = "".join(
-        f"  {row.structure or '-'} {row.loop}:  {{kp_m2_per_s: {row.kp_m2_per_s:g}, ti_s: {row.ti_s:g}, filter_s: {row.filter_s:g},"
-        f" control_period_s: {row.control_period_s:g}}}\n"
-        for row in rows
-    )
-    return f"gains for {margin_deg:g} degrees at low and at high flow\n\n{loops_text(rows)}\nfor site.yaml:\n{keys}"
+def unseen_text(judged: Judged) -> str:
+    """What these files do not show; nothing of it is a mistake."""
+    told = "".join(f"  line {one.line}: {one.problem}\n    why: {one.reason}\n    do:  {one.remedy}\n" for one in judged.unseen)
+    return f"\nnot seen from here:\n{told}" if told else ""
+
+
+def together_text(judged: Sequence[Judged]) -> str:
+    """The last line about several files."""
+    count = sum(len(one.findings) for one in judged)
+    if any(one.file is None for one in judged):
+        return f"munbon-gate: {len(judged)} sites, not compared with each other: first mend the files above\n"
+    return f"munbon-gate: {len(judged)} sites together: {count or 'no'} mistake{'s' if count != 1 else ''}\n"
+
+
+def tuned_yaml(margin_deg: float, tuned: Sequence[tuple[PlacedLoop, LevelLoop]]) -> str:
+    """Whole loops by structure, to be put into the file as they are: what else the loop says there is said here too."""
+    text = f"# munbon-gate tune --margin {margin_deg:g}\n"
+    last = ""
+    for placed, loop in sorted(tuned, key=lambda one: one[0].path):
+        if placed.structure.id != last:
+            text += f"{placed.structure.id}:\n"
+            last = placed.structure.id
+        rest = {key: value for key, value in loop.model_dump(exclude_defaults=True).items() if key not in TUNED}
+        keys = {**{key: getattr(loop, key) for key in TUNED}, **rest}
+        text += f"  {placed.key}: {{{', '.join(f'{key}: {_plain(value)}' for key, value in keys.items())}}}\n"
+    return text
+
+
+def _plain(value: Any) -> str:
+    """A value as `site.yaml` has it."""
+    return str(value).lower() if isinstance(value, bool) else f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def loops_text(rows: Sequence[LoopRow]) -> str:
@@ -147,39 +240,25 @@ def loops_text(rows: Sequence[LoopRow]) -> str:
     )
 
 
-def _tuned(site: SiteConfiguration, margin_deg: float, pool_id: str | None) -> Iterator[LoopRow]:
-    with_loop: set[str] = set()
-    for placed in placed_loops(site):
-        with_loop.add(placed.pool.id)
-        if pool_id in (None, placed.pool.id):
-            yield loop_row(placed, _gains(placed.pool, margin_deg, is_local=placed.is_local))
+def _tuned(site: SiteConfiguration, margin_deg: float, pool_id: str | None) -> Iterator[tuple[PlacedLoop, LevelLoop]]:
+    placed_ones = [*placed_loops(site)]
+    with_loop = {placed.pool.id for placed in placed_ones}
     for pool in site.pools:
         # what no structure of this site feeds has nothing that could hold its far end
-        if pool.id not in with_loop and pool.inlet is not None and pool_id in (None, pool.id):
-            yield _row(pool.inlet, "downstream_loop", pool, _gains(pool, margin_deg, is_local=False), is_local=False)
+        feeder = site.structure(pool.inlet) if pool.inlet is not None else None
+        if feeder is not None and pool.id not in with_loop:
+            nothing = LevelLoop(kp_m2_per_s=1.0, ti_s=1.0)
+            path = ("structures", site.structures.index(feeder), "downstream_loop")
+            placed_ones.append(PlacedLoop(feeder, "downstream_loop", nothing, pool, False, path, site.lag_s(pool.tail_levels)))
+    for placed in placed_ones:
+        if pool_id in (None, placed.pool.id):
+            yield placed, _gains(placed, margin_deg)
 
 
-def _gains(pool: Pool, margin_deg: float, *, is_local: bool) -> LevelLoop:
+def _gains(placed: PlacedLoop, margin_deg: float) -> LevelLoop:
+    """Tuned, with whatever else the loop says in the file."""
     try:
-        return tuning.tune_loop(pool, margin_deg, is_local=is_local)
+        tuned = placed.tuned(margin_deg)
     except ValueError as error:
-        raise UsageError(str(error), remedy="check the pool's delay_s and area_m2") from error
-
-
-def _row(structure: str, key: str, pool: Pool, loop: LevelLoop, *, is_local: bool) -> LoopRow:
-    low, high = (tuning.loop_margin(one, loop, pool) for one in tuning.loop_dynamics(pool, is_local=is_local))
-    worst = tuning.worst_margin(pool, loop, is_local=is_local)
-    return LoopRow(
-        structure=structure,
-        loop=key,
-        pool=pool.id,
-        kp_m2_per_s=loop.kp_m2_per_s,
-        ti_s=loop.ti_s,
-        filter_s=loop.filter_s,
-        control_period_s=loop.control_period_s,
-        phase_margin_low_deg=round(low.phase_margin_deg, 2),
-        phase_margin_high_deg=round(high.phase_margin_deg, 2),
-        gain_margin_db=round(worst.gain_margin_db, 2),
-        crossover_period_s=round(math.tau / worst.crossover_rad_s, 1),
-        max_age_s=round(tuning.loop_max_age_s(pool, loop, is_local=is_local), 1),
-    )
+        raise UsageError(str(error), remedy="check the pool's delay_s and area_m2, or ask for another margin") from error
+    return placed.loop.model_copy(update={key: getattr(tuned, key) for key in TUNED})

@@ -89,18 +89,22 @@ def loop_margin(dynamics: PoolDynamics, loop: LevelLoop, pool: Pool, age_s: floa
     return Margin(math.degrees(circle.phase(crossover)), gain_db, crossover)
 
 
-def worst_margin(pool: Pool, loop: LevelLoop, *, is_local: bool, age_s: float = 0.0) -> Margin:
+def worst_margin(pool: Pool, loop: LevelLoop, *, is_local: bool, age_s: float = 0.0, lag_s: float = 0.0) -> Margin:
     """The worse of low and high flow, each figure by itself; the crossover is that of the smaller phase margin."""
-    margins = [loop_margin(one, loop, pool, age_s) for one in loop_dynamics(pool, is_local=is_local)]
+    margins = [loop_margin(one, loop, pool, age_s) for one in loop_dynamics(pool, is_local=is_local, lag_s=lag_s)]
     worst = min(margins, key=lambda margin: margin.phase_margin_deg)
     return Margin(worst.phase_margin_deg, min(margin.gain_margin_db for margin in margins), worst.crossover_rad_s)
 
 
-def loop_dynamics(pool: Pool, *, is_local: bool) -> tuple[PoolDynamics, PoolDynamics]:
-    """Low and high flow as a loop meets them: where the level stands beside the gate that holds it, there is no delay of the pool."""
-    if not is_local:
+def loop_dynamics(pool: Pool, *, is_local: bool, lag_s: float = 0.0) -> tuple[PoolDynamics, PoolDynamics]:
+    """Low and high flow as a loop meets them: with the sensor's constant lag.
+
+    Where the level stands beside the gate that holds it, there is no delay of the pool.
+    """
+    if not is_local and lag_s == 0.0:
         return pool.low, pool.high
-    return pool.low.model_copy(update={"delay_s": 0.0}), pool.high.model_copy(update={"delay_s": 0.0})
+    low, high = (one.model_copy(update={"delay_s": (0.0 if is_local else one.delay_s) + lag_s}) for one in (pool.low, pool.high))
+    return low, high
 
 
 def max_age_s(dynamics: PoolDynamics, loop: LevelLoop, pool: Pool) -> float:
@@ -109,9 +113,9 @@ def max_age_s(dynamics: PoolDynamics, loop: LevelLoop, pool: Pool) -> float:
     return max(0.0, math.radians(margin.phase_margin_deg - AGE_MARGIN_DEG) / margin.crossover_rad_s)
 
 
-def loop_max_age_s(pool: Pool, loop: LevelLoop, *, is_local: bool) -> float:
+def loop_max_age_s(pool: Pool, loop: LevelLoop, *, is_local: bool, lag_s: float = 0.0) -> float:
     """Oldest level that a loop may use at low and at high flow."""
-    return min(max_age_s(one, loop, pool) for one in loop_dynamics(pool, is_local=is_local))
+    return min(max_age_s(one, loop, pool) for one in loop_dynamics(pool, is_local=is_local, lag_s=lag_s))
 
 
 def resonance_peak(pool: Pool) -> float:
@@ -142,6 +146,7 @@ def tune_loop(
     is_local: bool = False,
     control_period_s: float | None = None,
     filter_s: float | None = None,
+    lag_s: float = 0.0,
 ) -> LevelLoop:
     """Gains, filter and period with which a loop keeps `margin_deg` and 6 dB at low and at high flow.
 
@@ -159,27 +164,28 @@ def tune_loop(
         raise ValueError(f"pool {pool.id}: {'.'.join(strange[0][0])} {strange[0][1]:g} is no figure of a canal")
     period_s = default_period_s(pool) if control_period_s is None else control_period_s
     smooth_s = max(resonance_filter_s(pool), period_s) if filter_s is None else filter_s
-    both = loop_dynamics(pool, is_local=is_local)
+    both = loop_dynamics(pool, is_local=is_local, lag_s=lag_s)
     budget = math.radians(90.0 - margin_deg)
     kp = min(_kp_within(budget, _Loop(1.0, math.inf, smooth_s, period_s, one.delay_s, one.area_m2)) for one in both)
     for _ in range(_STEPS):
         ti_s = _least_ti_s(both, kp, smooth_s, period_s, math.radians(margin_deg))
         loop = LevelLoop(kp_m2_per_s=_rounded(kp, down=True), ti_s=_rounded(ti_s), filter_s=round(smooth_s, 1), control_period_s=period_s)
-        margin = worst_margin(pool, loop, is_local=is_local)
+        margin = worst_margin(pool, loop, is_local=is_local, lag_s=lag_s)
         if margin.gain_margin_db >= GAIN_MARGIN_DB and margin.phase_margin_deg >= margin_deg:
             return loop
         kp *= 0.95
     raise ValueError(f"pool {pool.id}: no gains keep {margin_deg:g} degrees and {GAIN_MARGIN_DB:g} dB")
 
 
-def safe_range(pool: Pool, loop: LevelLoop, margin_deg: float, *, is_local: bool) -> SafeRange:
+def safe_range(pool: Pool, loop: LevelLoop, margin_deg: float, *, is_local: bool, lag_s: float = 0.0) -> SafeRange:
     """What kp and ti may be with the loop's own filter and period, from the gains that `tune_loop` gives with these.
 
     Raises:
         ValueError: see `tune_loop`.
     """
-    tuned = tune_loop(pool, margin_deg, is_local=is_local, control_period_s=loop.control_period_s, filter_s=loop.filter_s)
-    margin, both = math.radians(margin_deg), loop_dynamics(pool, is_local=is_local)
+    period_s, filter_s = loop.control_period_s, loop.filter_s
+    tuned = tune_loop(pool, margin_deg, is_local=is_local, control_period_s=period_s, filter_s=filter_s, lag_s=lag_s)
+    margin, both = math.radians(margin_deg), loop_dynamics(pool, is_local=is_local, lag_s=lag_s)
     # half as long again as the least ti, so that a range is left to choose kp from
     ti_s = _rounded(1.5 * tuned.ti_s)
     circles = [_Loop(1.0, ti_s, loop.filter_s, loop.control_period_s, one.delay_s, one.area_m2) for one in both]

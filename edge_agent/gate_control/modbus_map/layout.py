@@ -1,7 +1,4 @@
-"""Where everything stands in the map, and what a register holds. Pure. Described in docs/reference/modbus-map.md: change both.
-
-Addresses follow the order of `site.yaml`: what is appended there moves nothing.
-"""
+"""What each register of the map holds. Pure. Described in docs/reference/modbus-map.md: change both. Addresses: `model.map_places`."""
 
 from __future__ import annotations
 
@@ -11,12 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from edge_agent.gate_control.model.configuration import SiteConfiguration
-from edge_agent.gate_control.model.values import ACTUATOR_FACTS, POOL_ENDS, Quality, Reading
+from edge_agent.gate_control.model.map_places import GATE_REGISTERS, VALUE_REGISTERS, ShownValue, shown_values
+from edge_agent.gate_control.model.values import ACTUATOR_FACTS, Quality, Reading
 
 VERSION = 1
-GATES_AT, GATE_REGISTERS = 100, 20
-POINTS_AT, STRUCTURES_AT, POOL_ENDS_AT = 1000, 5000, 4000
-VALUE_REGISTERS = 8
 UNKNOWN_AGE, UNKNOWN_MODE = 0xFFFF, 0xFFFF
 BAD_THOUSANDTHS = -(2**31)
 NO_SCAN_S = 10.0
@@ -66,17 +61,9 @@ def next_snapshot(
 
 def layout_of(site: SiteConfiguration) -> tuple[Entry, ...]:
     """All entries of a site's map, by address."""
+    positions = {gate.id: gate.actuator.position for gate in site.gates()}
     entries = [Entry(0, 8, "site", lambda snapshot, now_s: _site_words(site, snapshot, now_s))]
-    for index, gate in enumerate(site.gates()):
-        entries.append(_gate_entry(GATES_AT + GATE_REGISTERS * index, gate.id, gate.actuator.position))
-    for index, point in enumerate(site.points):
-        entries.append(_value_entry(POINTS_AT + VALUE_REGISTERS * index, "point", point.id))
-    for index, pool in enumerate(site.pools):
-        for place, end in enumerate(POOL_ENDS):
-            address = POOL_ENDS_AT + VALUE_REGISTERS * (len(POOL_ENDS) * index + place)
-            entries.append(_value_entry(address, "point", f"{pool.id}/{end}"))
-    for index, structure in enumerate(site.structures):
-        entries.append(_value_entry(STRUCTURES_AT + VALUE_REGISTERS * index, "flow", structure.id))
+    entries += [_entry(shown, positions) for shown in shown_values(site)]
     return tuple(sorted(entries, key=lambda entry: entry.start))
 
 
@@ -103,6 +90,12 @@ class RegisterMap:
 def _site_words(site: SiteConfiguration, snapshot: MapSnapshot, now_s: float) -> list[int]:
     gates = sum(1 for _ in site.gates())
     return [VERSION, snapshot.scan, _tenths(now_s - snapshot.at_s), len(site.points), gates, len(site.pools), len(site.structures), 0]
+
+
+def _entry(shown: ShownValue, positions: Mapping[str, str]) -> Entry:
+    if shown.kind == "gate":
+        return _gate_entry(shown.register, shown.name, positions[shown.name])
+    return _value_entry(shown.register, shown.kind, shown.name)
 
 
 def _gate_entry(start: int, gate: str, position: str) -> Entry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
@@ -117,9 +117,18 @@ class SiteConfiguration(Settings):
         """The point of that name."""
         return next((item for item in self.points if item.id == point_id), None)
 
+    def lag_s(self, names: Iterable[str]) -> float:
+        """Lag of the slowest of some points."""
+        return max((point.lag_s for name in names if (point := self.point(name)) is not None), default=0.0)
+
     def pool_above(self, structure_id: str) -> Pool | None:
         """The pool that a structure ends."""
         return next((pool for pool in self.pools if pool.outlet == structure_id), None)
+
+    def pool_of_water(self, structure_id: str) -> Pool | None:
+        """The pool that a structure takes its water from: the one that it ends, or for a turnout the one whose offtake it is."""
+        ended = self.pool_above(structure_id)
+        return ended or next((pool for pool in self.pools if any(item.structure == structure_id for item in pool.offtakes)), None)
 
     def pools_below(self, structure_id: str) -> tuple[Pool, ...]:
         """The pools that a structure feeds."""

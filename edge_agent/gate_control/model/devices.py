@@ -140,6 +140,9 @@ class Point(RegisterPlace):
     """Least change that the sensor shows."""
     noise: NotNegative = 0.0
     """Standard deviation, in the unit."""
+    lag_s: NotNegative = 0.0
+    """Known constant lag of the sensor: its own filter or averaging, a slow radio. It counts as delay in every loop on this point; where
+    the pool's `delay_s` was measured by this very sensor it is in there already."""
     stale_after_s: Positive = 15.0
     """Older values are not used; per loop the phase margin may ask for less."""
     counter_register: RegisterAddress | None = None

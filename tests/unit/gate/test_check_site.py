@@ -190,7 +190,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     (
         ROTORK,
         relays(" hardware_pulse_limit_s: 5,").replace("bit: 1", "bit: 0"),
-        "register 8 of actuator-2 is written for g2 raise_output too",
+        "raise_output and lower_output are one bit of register 8 of actuator-2",
         "lower_output",
     ),
     ("{action: stay, timer_s: 30}", "{action: stay, timer_s: 2}", "timer_s 2 is less than three heartbeats of 1 s", ""),
