@@ -26,6 +26,11 @@ class SimulatedClock:
         """The site's wall time, right or wrong."""
         return self._start_wall + timedelta(seconds=self._plant_s + self._wall_error_s)
 
+    @property
+    def plant_s(self) -> float:
+        """The time of the plant, which nobody at the site knows."""
+        return self._plant_s
+
     def monotonic_s(self) -> float:
         """Since the site's last boot."""
         return self._plant_s - self._booted_at_s

@@ -7,6 +7,7 @@ the same id at its owner. What kills a process kills its memory too: it comes ba
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -31,18 +32,21 @@ from edge_agent.gate_control.simulation.events import (
     moments,
 )
 from edge_agent.gate_control.simulation.plant import FaultyPlant, Plant
-from edge_agent.gate_control.simulation.plant_field import PlantField
+from edge_agent.gate_control.simulation.plant_field import NEVER_S, PlantField
 from edge_agent.gate_control.simulation.process import start_gate_process
 from edge_agent.gate_control.simulation.process_port import Answer, SiteProcess, StartProcess
 from edge_agent.gate_control.simulation.recorder import Recorder
 from edge_agent.gate_control.simulation.run import Answered, Played, Run
 from edge_agent.gate_control.simulation.sensors import Sensors
+from edge_agent.gate_control.simulation.story import check_story
 from shared.clock import Clock, SystemClock
 from shared.contracts.gate_plan import GatePlan
 from shared.errors import UsageError
 
 START = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
 RECORD_EVERY_S = 10.0
+ANSWERED_WITHIN_S = 1.0
+"""What people ask wakes the loop: they are answered by the next scan, at the latest after so long, whatever the scan period."""
 _SLACK_S = 1e-6
 
 
@@ -54,11 +58,14 @@ class _Site:
     clock: SimulatedClock
     field: PlantField
     folder: Path
-    due_s: float = 0.0
+    due_s: float
+    """The next scan of the grid."""
     process: SiteProcess | None = None
     cut_offs: int = 0
     asked: list[Command] = dataclass_field(default_factory=list)
     """Waiting for the next scan."""
+    answers_by_s: float = NEVER_S
+    """People are answered by a scan of their own, where the grid's is too far."""
 
 
 def simulate(
@@ -67,7 +74,7 @@ def simulate(
     plant: Plant,
     *,
     duration_s: float,
-    state_dir: Path,
+    state_dir: Path | str,
     seed: int = 1,
     start_wall: datetime = START,
     events: Iterable[Event] = (),
@@ -79,23 +86,26 @@ def simulate(
 
     Args:
         sites: as `site.yaml` says; a scan of each every `scan_period_s`.
-        plans: in force from the start, by the site that they name.
+        plans: brought at the start, to the site that they name; whether they were accepted stands in `Run.answers`.
         plant: at time 0; it is advanced, never made anew.
         duration_s: simulated seconds.
-        state_dir: each site keeps its state in a folder of its name in it.
+        state_dir: each site keeps its state in a folder of its name in it, and goes on from what it finds there: a fresh folder for
+            a fresh run.
         seed: of sensor noise.
-        start_wall: the wall clocks at the start.
-        events: what happens meanwhile.
+        start_wall: the wall clocks at the start, with a time zone.
+        events: what happens meanwhile, in any order; at the same time as given.
         record_every_s: distance of the records of the series.
         start_process: makes the process of a site from what is in its folder; none: the gate's own.
         machine_clock: measures the speed.
 
     Raises:
-        UsageError: an event or plan names a site that is not there, or the plant cannot do what an event asks for.
+        UsageError: what is asked for cannot be played: an event names what is not there, the plant lacks what an event needs.
     """
+    chosen, planned, told = list(sites), list(plans), list(events)
+    check_story(chosen, planned, plant, told, duration_s, start_wall)
     starting = start_process or start_gate_process
-    simulation = _Simulation(sites, plant, state_dir, seed, start_wall, record_every_s, starting)
-    return asyncio.run(simulation.run(list(plans), duration_s, moments(events), machine_clock or SystemClock()))
+    simulation = _Simulation(chosen, plant, Path(state_dir), seed, start_wall, record_every_s, starting)
+    return asyncio.run(simulation.run(planned, duration_s, moments(told), machine_clock or SystemClock()))
 
 
 class _Simulation:
@@ -123,46 +133,60 @@ class _Simulation:
             field = PlantField(site, plant, clock, self._recorder.commands.append)
             folder = state_dir / site.site
             folder.mkdir(parents=True, exist_ok=True)
-            self._sites[site.site] = _Site(site, clock, field, folder)
-        self._step_s = min(site.scan_period_s for site in sites)
+            self._sites[site.site] = _Site(site, clock, field, folder, site.scan_period_s)
+        self._now_s = 0.0
 
     async def run(self, plans: list[GatePlan], duration_s: float, waiting: list[Moment], machine_clock: Clock) -> Run:
-        """Until the plant has come as far as `duration_s`."""
+        """Until `duration_s`."""
         began_s = machine_clock.monotonic_s()
         try:
             for one in self._sites.values():
                 one.process = await self._start(one)
             for plan in plans:
                 await self._set_plan(plan)
-            steps = round(duration_s / self._step_s)
-            for step in range(1, steps + 1):
-                await self._advance(step * self._step_s, waiting)
+            while self._now_s < duration_s - _SLACK_S:
+                await self._play_due(waiting)
+                await self._advance(self._next_s(duration_s, waiting))
+            for one in self._sites.values():
+                self._give_up(one, "the simulation ended before it was answered")
         finally:
             for one in self._sites.values():
                 if one.process is not None:
                     await one.process.stop()
-        return self._recorder.finish(self._start_wall, machine_clock.monotonic_s() - began_s)
+        return self._recorder.finish(self._start_wall, duration_s, machine_clock.monotonic_s() - began_s)
 
-    async def _advance(self, to_s: float, waiting: list[Moment]) -> None:
-        while waiting and waiting[0].at_s <= to_s - self._step_s + _SLACK_S:
+    async def _play_due(self, waiting: list[Moment]) -> None:
+        while waiting and waiting[0].at_s <= self._now_s + _SLACK_S:
             await self._play(waiting.pop(0))
+
+    def _next_s(self, end_s: float, waiting: list[Moment]) -> float:
+        """When something happens next: a scan, an event, the end of a pulse."""
+        next_s = min(end_s, waiting[0].at_s) if waiting else end_s
+        for one in self._sites.values():
+            next_s = min(next_s, one.due_s, one.answers_by_s, one.field.pulse_ends_s)
+        return max(next_s, self._now_s)
+
+    async def _advance(self, to_s: float) -> None:
+        self._now_s = to_s
         self._plant.advance(to_s)
         samples = self._plant.samples()
-        self._recorder.note_samples(samples)
+        self._recorder.note_samples(samples, to_s)
         arrived = self._sensors.read(samples, to_s)
         for one in self._sites.values():
             one.clock.advance_to(to_s)
             one.field.end_pulses()
             one.field.put(arrived)
-            if one.process is not None and (one.asked or to_s >= one.due_s - _SLACK_S):
-                one.due_s = to_s + one.site.scan_period_s
+            is_due = to_s >= one.due_s - _SLACK_S
+            if is_due:
+                one.due_s = one.site.scan_period_s * (math.floor(to_s / one.site.scan_period_s + _SLACK_S) + 1)
+            if one.process is not None and (is_due or to_s >= one.answers_by_s - _SLACK_S):
                 await self._scan(one, one.process)
 
     async def _scan(self, one: _Site, process: SiteProcess) -> None:
         if one.asked:
-            for asked, answer in zip(one.asked, await process.obey(one.asked), strict=True):
-                self._answered(one, f"{asked.action.verb} {asked.action.gate}".strip(), answer)
-            one.asked = []
+            asked, one.asked, one.answers_by_s = one.asked, [], NEVER_S
+            for command, answer in zip(asked, await process.obey(asked), strict=True):
+                self._answered(one, _describe_action(command), answer)
         else:
             await process.scan()
         self._recorder.scans += 1
@@ -209,11 +233,14 @@ class _Simulation:
     async def _kill(self, one: _Site) -> None:
         if one.process is not None:
             await one.process.kill()
-            one.process, one.asked = None, []
+            one.process = None
+            one.field.forsake_pulses()
+            self._give_up(one, "the process died before it answered")
 
     async def _restart(self, one: _Site, event: Restart) -> None:
         if one.process is not None:
             await one.process.stop()
+            self._give_up(one, "the process ended before it answered")
         if event.reboot:
             one.clock.reboot(event.wall_error_s, is_trusted=event.wall_is_trusted)
         one.process = await self._start(one)
@@ -222,9 +249,16 @@ class _Simulation:
         gate = event.action.gate
         one = self._site_of_gate(gate) if gate and not event.site else self._named(event.site)[0]
         if one.process is None:
-            self._answered(one, f"{event.action.verb} {gate}".strip(), Answer(False, "the process is down"))
+            self._answered(one, _describe_action(event), Answer(False, "the process is down"))
         else:
             one.asked.append(event)
+            one.answers_by_s = min(one.answers_by_s, self._now_s + ANSWERED_WITHIN_S)
+
+    def _give_up(self, one: _Site, why: str) -> None:
+        """Nobody will answer what was asked."""
+        for asked in one.asked:
+            self._answered(one, _describe_action(asked), Answer(False, why))
+        one.asked, one.answers_by_s = [], NEVER_S
 
     async def _set_plan(self, plan: GatePlan) -> None:
         one = self._named(plan.site)[0]
@@ -232,7 +266,7 @@ class _Simulation:
         self._answered(one, f"plan {plan.generation}", answer)
 
     def _answered(self, one: _Site, what: str, answer: Answer) -> None:
-        record = Answered(self._plant.time_s, one.site.site, what, answer.accepted, answer.reason, answer.data or {})
+        record = Answered(self._now_s, one.site.site, what, answer.accepted, answer.reason, answer.data or {})
         self._recorder.answers.append(record)
 
     def _named(self, name: str) -> list[_Site]:
@@ -259,7 +293,15 @@ def _describe(event: Event) -> str:
     told = [getattr(event, name, "") for name in ("site", "gate", "point", "trouble", "step_s", "value")]
     parts += [f"{value:g}" if isinstance(value, float) else str(value) for value in told if value]
     if isinstance(event, Command):
-        parts += [event.action.verb.value, event.action.gate]
+        parts.append(_describe_action(event))
     if isinstance(event, NewPlan):
         parts.append(f"generation {event.plan.generation}")
     return " ".join(parts)
+
+
+def _describe_action(event: Command) -> str:
+    """`move g1 (opening_pct 30, expires_after_s 60)`."""
+    action = event.action
+    params = getattr(action, "params", {})
+    told = ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items())
+    return f"{action.verb} {action.gate}".strip() + (f" ({told})" if told else "")

@@ -98,7 +98,7 @@ class Canal:
         self, pools: Sequence[Pool], structures: Sequence[Structure], settings: CanalSettings, changes: Sequence[DemandChange] = ()
     ) -> None:
         self._settings = settings
-        self._time_s = 0.0
+        self._time_s = self._actuated_s = 0.0
         self._sampled_at_s = -1.0
         self._pools = {pool.id: _PoolWater(pool, settings) for pool in pools}
         self._structures = {structure.id: structure for structure in structures}
@@ -132,9 +132,10 @@ class Canal:
         return {name: water.level_m for name, water in self._pools.items()}
 
     def advance(self, until_s: float) -> None:
-        """Whole steps up to `until_s`."""
+        """Whole steps of the water up to `until_s`; the actuators, whose pulses may be shorter, to the very moment."""
         while self._time_s + STEP_S <= until_s + 1e-9:
             self._step()
+        self._run_actuators(until_s)
 
     def samples(self) -> list[Sample]:
         """Levels, flows, positions and facts; nothing while time stands still."""
@@ -186,9 +187,15 @@ class Canal:
             for take in pool.offtakes:
                 outflow_m3s += flows[take.structure] if take.structure else wet * self.demands.flows_m3s[take.id]
             water.step(inflow_m3s, outflow_m3s)
-        for actuator in self.actuators.values():
-            actuator.step(STEP_S)
         self._time_s += STEP_S
+        self._run_actuators(self._time_s)
+
+    def _run_actuators(self, until_s: float) -> None:
+        step_s = until_s - self._actuated_s
+        if step_s > 1e-9:
+            self._actuated_s = until_s
+            for actuator in self.actuators.values():
+                actuator.step(step_s)
 
     def _inflow(self, structure_id: str, flows: Mapping[str, float]) -> float:
         """A structure that feeds several pools shares its flow equally."""

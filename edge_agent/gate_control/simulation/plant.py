@@ -2,11 +2,17 @@
 
 A plant is the water, the gates and their actuators; sensors that err are laid over it by the harness. To write one:
 
-- `time_s` begins at 0 with the canal in the state in which control is to find it;
+- `time_s` begins at 0 with the canal in the state in which control is to find it; `advance(until_s)` leads up to `until_s`, and
+  never beyond it. A plant with longer steps stays behind until one is full;
 - `samples()` gives true values under the point ids of `site.yaml`, in the unit of the point: levels and flows as the pools
   and structures name them, positions as the actuators name them (0 % = least flow), and `<gate>.<fact>` for the facts
-  of `ACTUATOR_FACTS`, each 0 or 1. A fact that is never given counts as 0, `remote` as 1;
-- `write` takes effect on the motor, not on the water: the actuator then travels at its own speed;
+  of `ACTUATOR_FACTS`, each 0 or 1. Values may come seldom, late, in bursts, out of order and twice: they count by
+  `sampled_at_s`, and grow old until a newer one comes, so that a value that was measured again is given again. A fact stands until
+  another is given; one that is never given counts as 0, `remote` as 1. Points that no site knows are recorded and read by nobody;
+- `quality` is `good`, `silent` (no answer came), or a word of the device's own for a value that it does not vouch for;
+- `write` takes effect on the motor, not on the water: the actuator then travels at its own speed. `Position` goes to gates that take
+  a position, `Raise`, `Lower` and `Stop` to gates with relays, `Stop` to all. Whatever it raises counts as a device that
+  refuses: it stands in `Run.commands` as the command's error, and raises the gate's alarm;
 - whatever disturbs the canal (demand, rain, weed) is part of the plant, by its own schedule.
 
 `FaultyPlant` is what the harness needs on top for actuator faults, `SpillingPlant` to count lost water, `FlowingPlant` to judge
@@ -20,6 +26,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+GOOD = "good"
+SILENT = "silent"
+"""A point that did not answer; its value means nothing."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -28,7 +38,8 @@ class Sample:
     point: str
     value: float
     sampled_at_s: float
-    quality: str = "good"
+    quality: str = GOOD
+    """`good`, `silent`, or another word for a value that is not to be believed."""
 
 
 PlantSample = Sample
@@ -79,7 +90,7 @@ class Plant(Protocol):
         """Give a gate's actuator a command.
 
         Raises:
-            KeyError: no such gate.
+            Exception: the actuator does not take it; told in the run.
         """
         ...
 

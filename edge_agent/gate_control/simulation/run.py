@@ -47,6 +47,8 @@ class CommandRecord:
     error: str = ""
     mode: str = ""
     """Of the gate, in the scan before."""
+    run_s: float | None = None
+    """Of `raise` and `lower`: how long the motor is to run."""
 
 
 @dataclass(frozen=True)
