@@ -17,7 +17,8 @@ BAD_THOUSANDTHS = -(2**31)
 NO_SCAN_S = 10.0
 """Without a completed scan for so long every value is shown as bad."""
 TENTHS = 10.0
-MODES = ("OBSERVE", "LOCAL", "OUT_OF_SERVICE", "TAGGED_OUT", "FAULT", "HOLD", "MANUAL", "AUTO", "FALLBACK")
+MODES = ("OBSERVE", "LOCAL", "OUT_OF_SERVICE", "TAGGED_OUT", "FAULT", "HOLD", "MANUAL", "AUTO", "FALLBACK", "STOPPED", "COMMISSIONING")
+"""The number of each is its place: new ones go to the end."""
 _QUALITIES = {Quality.BAD: 0, Quality.DEGRADED: 1, Quality.GOOD: 2}
 
 

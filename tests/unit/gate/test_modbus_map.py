@@ -7,7 +7,8 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.gate_control.modbus_map.layout import NO_SCAN_S, MapSnapshot, RegisterMap, layout_of, next_snapshot
+from edge_agent.gate_control.decide.modes import GateModes, Tag, permit
+from edge_agent.gate_control.modbus_map.layout import MODES, NO_SCAN_S, MapSnapshot, RegisterMap, layout_of, next_snapshot
 from edge_agent.gate_control.modbus_map.server import may_read
 from edge_agent.gate_control.model.values import Quality, Reading
 from tests.fakes.gate_site import gate, level_point, pool, site
@@ -73,6 +74,14 @@ def test_heartbeat_and_counters_go_round() -> None:
     snapshot = MapSnapshot(scan=0xFFFF, counters={"point level-0": 0xFFFF})
     after = next_snapshot(snapshot, {"level-0": reading}, {}, {}, 1.0)
     assert (after.scan, after.counters["point level-0"]) == (0, 0)
+
+
+@given(st.builds(GateModes, tags=st.sampled_from([(), (Tag("som", "now"),)]), trip=st.sampled_from(["", "stuck"])))
+def test_every_mode_that_a_gate_can_be_in_has_a_number(modes: GateModes) -> None:
+    snapshot = MapSnapshot(at_s=1.0, modes={"g3": permit(modes).mode})
+    words = MAP.read(snapshot, 100 + 20 * 3, 20, 1.5)
+    assert words is not None
+    assert MODES[words[8]] == permit(modes).mode
 
 
 def test_the_list_of_readers_is_kept() -> None:
