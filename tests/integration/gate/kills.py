@@ -6,7 +6,6 @@ What the devices were read and written, and where the gates stood, is noted on t
 import asyncio
 import contextlib
 import functools
-import itertools
 import json
 import random
 import signal
@@ -32,6 +31,7 @@ from shared.contracts.gate_plan import DeliveryOrder, GateDirective, GatePlan, P
 from shared.contracts.gate_socket import GateReply
 from shared.signing.dsse import sign_document
 from tests.fakes.gate import OWNER, signed, write_trust_root
+from tests.integration.gate.alarm_watch import LOCAL_PLAN, OUT_OF_RANGE, STALE, STOPPED, AlarmWatch, Trouble
 from tests.integration.gate.conftest import ask as ask_socket
 from tests.integration.gate.conftest import free_port, until
 from tests.integration.gate.test_process import GateProcess
@@ -41,7 +41,6 @@ HAND, TURNOUT = "g1", "g2"
 """People move the one, orders the other."""
 ORDER_S, ORDER_EVERY_S, ORDER_M3S = 10.0, 22.0, 2.0
 # longer than a process is away, with pauses that are longer too: the turnout is seen to open and to shut for each
-ALARM = "sensor_out_of_range.g1-level"
 SHUT_PCT = 5.0
 TOLERANCE_PCT = 0.5
 
@@ -98,7 +97,11 @@ def wide_site(gates: tuple[str, ...], port: int) -> dict[str, Any]:
         # in one step, so that an opening that was written tells who asked for it
         structure["gates"][0]["limits"]["max_step_pct"] = 100.0
         structure["flow_loop"] = {"control_period_s": 4 * SCAN_S}
-    return content | {"alarms": [{"name": "sensor_out_of_range", "on_delay_s": 0.0, "off_delay_s": 0.0}]}
+    for point in content["points"]:
+        if point["unit"] == "m":
+            point["stale_after_s"] = 1.0
+    at_once = ("sensor_out_of_range", "sensor_stale", "stopped", "local_plan_invalid")
+    return content | {"alarms": [{"name": name, "on_delay_s": 0.0, "off_delay_s": 0.0} for name in at_once]}
 
 
 @dataclass
@@ -119,12 +122,11 @@ class Trial:
     tags: list[Tagged] = field(default_factory=list)
     moves: dict[float, GateReply | None] = field(default_factory=dict)
     """By opening, each asked for once; None: the answer was lost."""
-    alarm_seen_at: list[datetime] = field(default_factory=list)
-    is_faulty: bool = False
     control: str = ""
     """Last mode that was answered; empty while it is not known."""
     deaths: list[tuple[float, float]] = field(default_factory=list)
     """From the end of a process to the start of the next."""
+    deaths_at: list[datetime] = field(default_factory=list)
     orders: tuple[DeliveryOrder, ...] = ()
     generation: int = 0
 
@@ -143,7 +145,40 @@ class Trial:
         (self.folder / "run" / "clock-was-set").write_text(SystemClock().boot_id())
         write_trust_root(self.folder / "gate-trust-root.json")
         self.process = GateProcess(self.folder, self.environment)
-        self._numbers = itertools.count(1)
+        self.alarms = AlarmWatch(self, self.random, self.troubles())
+
+    def troubles(self) -> list[Trouble]:
+        """A sensor that gives no number, one that tells nothing new, a person who stops a gate, a plan file that nobody can read."""
+
+        def point(alarm: str, fault: PointFault) -> Trouble:
+            async def switch(*, on: bool) -> bool:
+                self.devices.set_fault("g1-level", fault, on=on)
+                return True
+
+            return Trouble(alarm, functools.partial(switch, on=True), functools.partial(switch, on=False))
+
+        async def stop() -> bool:
+            self.control = ""
+            return (await self.ask("act", gate=HAND, verb="stop")).ok
+
+        async def give_back() -> bool:
+            self.control = ""
+            return (await self.ask("act", gate=HAND, verb="mode", params={"mode": "manual"})).ok
+
+        async def spoil() -> bool:
+            (self.folder / "gate-plan.local.json").write_text("{")
+            return True
+
+        async def remove() -> bool:
+            (self.folder / "gate-plan.local.json").unlink(missing_ok=True)
+            return True
+
+        return [
+            point(OUT_OF_RANGE, PointFault.NAN),
+            point(STALE, PointFault.STALE),
+            Trouble(STOPPED, stop, give_back),
+            Trouble(LOCAL_PLAN, spoil, remove),
+        ]
 
     async def begin(self, orders_for_s: float) -> None:
         """Everything in place: armed, in auto, a plan in force, with orders one after the other."""
@@ -193,6 +228,7 @@ class Trial:
         )  # fmt: skip
         envelope = json.loads(sign_document(command, [OWNER]))
         self.moves[opening_pct], self.control = None, ""
+        self.alarms.forget_stop()
         self.moves[opening_pct] = await self.ask("command.run", envelope=envelope)
         # carried again, as a bus does that heard no answer
         again = await self.ask("command.run", envelope=envelope)
@@ -201,6 +237,7 @@ class Trial:
     async def change_mode(self) -> None:
         mode = self.random.choice(["auto", "auto", "manual"])
         self.control = ""
+        self.alarms.forget_stop()
         if (await self.ask("act", gate=HAND, verb="mode", params={"mode": mode})).ok:
             self.control = mode
 
@@ -216,22 +253,13 @@ class Trial:
             self.tags[-1].until_s, self.control = time.monotonic(), ""
             await self.ask("act", gate=HAND, verb="tag_confirm", code=first.data["data"]["code"])
 
-    async def fault(self) -> None:
-        """A level that is no number, until people see the alarm; or the end of it."""
-        self.is_faulty = not self.is_faulty
-        if not self.is_faulty:
-            self.devices.clear_faults("g1-level")
-            return
-        self.devices.set_fault("g1-level", PointFault.NAN)
-        await until(self.sees_alarm, within_s=10.0, what="alarm seen")
-        self.alarm_seen_at.append(SystemClock().wall())
-
-    async def sees_alarm(self) -> bool:
-        return ALARM in (await self.process.status())["gates"][HAND]["alarms"]
+    async def alarm_table(self) -> dict[str, dict[str, Any]]:
+        return {row["name"]: row for row in (await self.process.status())["alarm_table"]}
 
     async def work(self) -> None:
         """What people do, one thing after the other, until the process dies under it."""
-        deeds = [self.move, self.move, self.change_mode, self.set_plan, self.tag, self.fault]
+        watch = self.alarms
+        deeds = [self.move, self.move, self.change_mode, self.set_plan, self.tag, watch.disturb, watch.disturb, watch.acknowledge]
         with contextlib.suppress(OSError, ValueError, KeyError, asyncio.IncompleteReadError, TimeoutError):
             while True:
                 await self.random.choice(deeds)()
@@ -242,14 +270,16 @@ class Trial:
         try:
             await asyncio.sleep(self.random.uniform(0.05, 2.0))
             await self.process.end(signal.SIGKILL)
-            killed_s = time.monotonic()
+            killed_s, killed_at = time.monotonic(), SystemClock().wall()
         finally:
             busy.cancel()
             await asyncio.gather(busy, return_exceptions=True)
         await self.check_motion_ends()
         self.deaths.append((killed_s, time.monotonic()))
+        self.deaths_at.append(killed_at)
         await self.process.start()
         await self.check_what_was_said()
+        await self.alarms.check_after_restart(killed_s)
 
     async def check_motion_ends(self) -> None:
         """Nothing in software acts any more: each gate goes where it was last told, and stays."""
