@@ -42,7 +42,7 @@ def in_words(error: ErrorDetails) -> Remark:
         case "extra_forbidden":
             problem = f"key '{name}' is not known"
             close = difflib.get_close_matches(name, list(_keys_at(path[:-1])), n=1)
-            remedy = f"did you mean '{close[0]}'?" if close else remedy
+            remedy = f"did you mean '{close[0]}'?" if close else "decimals have a point, not a comma" if name.isdigit() else remedy
         case "value_error":
             problem = str(error.get("ctx", {}).get("error", error["msg"]))
         case _:

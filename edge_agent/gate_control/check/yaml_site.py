@@ -31,9 +31,12 @@ def load_site(path: Path) -> SiteConfiguration:
 def read_site(path: Path) -> tuple[SiteConfiguration, Lines]:
     """Like `load_site`, with the lines that `check_site` needs."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            # no more than that is ever read: a device has no end
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise UsageError(f"is larger than {MAX_BYTES} bytes", subject=str(path), remedy="a site of 16 gates needs a tenth of that")
-        text = path.read_text(encoding="utf-8")
+        text = content.decode("utf-8")
     except OSError as error:
         raise UsageError(
             f"cannot be read: {error.strerror}", subject=str(path), remedy="name the site's file, or make it readable"

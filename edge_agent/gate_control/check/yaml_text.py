@@ -7,6 +7,7 @@ A key that stands twice is refused: one of the two would silently lose.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,9 @@ import yaml
 from edge_agent.gate_control.check.finding import Finding, Lines, Path, Remark, SiteInvalid
 
 _MAX_VALUES = 100_000
+_MAX_DEPTH = 40
+"""A site is nested nine deep; what parses and builds goes down the machine's own stack."""
+_MAX_DIGITS = 40
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
@@ -46,20 +50,56 @@ def read_yaml(text: str, *, source: str) -> YamlText:
     Raises:
         SiteInvalid: no YAML, or not exactly one document; names the line.
     """
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = str(getattr(error, "problem", None) or error)
-        line = mark.line + 1 if mark is not None else 1
-        finding = Finding(line, "site", f"is not valid YAML: {reason}", "nothing of it can be read", "correct indent, colon or quote there")
-        raise SiteInvalid((finding,), subject=source) from error
-    finally:
-        loader.dispose()
+    too_deep = _too_deep(text, source)
+    if too_deep is not None:
+        raise SiteInvalid((too_deep,), subject=source)
+    node = _parsed(text, source, lambda loader: loader.get_single_node())
     builder = _Builder()
     data = builder.build(node, ()) if node is not None else None
     return YamlText(data, Lines(builder.places), builder.remarks)
+
+
+def _too_deep(text: str, source: str) -> Finding | None:
+    """Looked for in the flat stream of events, before anything is built."""
+
+    def search(loader: Any) -> Finding | None:
+        depth = 0
+        while loader.check_event():
+            event = loader.get_event()
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH:
+                line = event.start_mark.line + 1
+                return Finding(
+                    line, "site", f"is nested more than {_MAX_DEPTH} deep", "no site is", "close brackets, or correct the indent"
+                )
+        return None
+
+    found: Finding | None = _parsed(text, source, search)
+    return found
+
+
+def _parsed(text: str, source: str, work: Callable[[Any], Any]) -> Any:
+    """What `work` finds with a loader of the text.
+
+    Raises:
+        SiteInvalid: it is no YAML; names the line.
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            return work(loader)
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = str(getattr(error, "problem", None) or error).splitlines()[0]
+        line = mark.line + 1 if mark is not None else 1
+        lines = text.splitlines()
+        has_tab = line <= len(lines) and "\t" in lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]
+        remedy = "indent with spaces, not with tabs" if has_tab or "tab" in reason else "correct indent, colon or quote there"
+        raise SiteInvalid(
+            (Finding(line, "site", f"is not valid YAML: {reason}", "nothing of it can be read", remedy),), subject=source
+        ) from error
 
 
 @dataclass
@@ -74,7 +114,7 @@ class _Builder:
     def build(self, node: yaml.Node, path: Path) -> Any:
         self.values += 1
         self.places.setdefault(path, node.start_mark.line + 1)
-        if self.values > _MAX_VALUES or id(node) in self.open_nodes:
+        if self.values > _MAX_VALUES or id(node) in self.open_nodes or len(self.open_nodes) > _MAX_DEPTH:
             return self._refuse(path, "stands for too much, or contains itself", "an alias is repeated without end", "write it out")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
@@ -112,7 +152,8 @@ class _Builder:
                 (*path, "<<"), "'<<' stands before something that is no mapping", "only mappings merge", "name an anchor of a mapping"
             )
             return
-        for key, value in self.build(source, path).items():
+        merged = self.build(source, path)
+        for key, value in merged.items() if isinstance(merged, dict) else ():
             content.setdefault(key, value)
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
@@ -128,6 +169,8 @@ class _Builder:
             return self._refuse(path, f"{text} can be read in two ways", "a leading 0 means base 8 to some", f"write {plain}, or quote it")
         if _NO_NUMBER.fullmatch(text):
             return self._refuse(path, f"{text} is no figure", "every limit must be a number that can be reached", "write a number")
+        if len(text) > _MAX_DIGITS and (_INTEGER.fullmatch(text) or _HEXADECIMAL.fullmatch(text)):
+            return self._refuse(path, f"{text[:20]}... has {len(text)} digits", "no figure of a canal has so many", "write a plain number")
         if _INTEGER.fullmatch(text):
             return int(text)
         if _HEXADECIMAL.fullmatch(text):

@@ -55,17 +55,24 @@ def site_files(paths: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            some = sorted(path.rglob("site.yaml")) or sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
-        elif set("*?[") & set(str(path)) and not path.exists():
-            root = Path(path.anchor or ".")
-            some = sorted(one for one in root.glob(str(path.relative_to(root)) if path.anchor else str(path)) if one.is_file())
-        else:
+        try:
+            some = _meant(path)
+        except (OSError, ValueError):
+            # too long a name, a folder that nobody may enter: reading it says so
             some = [path]
         if not some:
             raise UsageError("holds no site.yaml", subject=str(path), remedy="name the files of the sites")
         found += some
     return list({path.absolute(): path for path in reversed(found)}.values())[::-1]
+
+
+def _meant(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(path.rglob("site.yaml")) or sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
+    if set("*?[") & set(str(path)) and not path.exists():
+        root = Path(path.anchor or ".")
+        return sorted(one for one in root.glob(str(path.relative_to(root)) if path.anchor else str(path)) if one.is_file())
+    return [path]
 
 
 def tune(path: Path, margin_deg: float, pool_id: str | None, *, output: str = "text") -> int:

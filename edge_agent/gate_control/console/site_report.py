@@ -21,6 +21,8 @@ from edge_agent.gate_control.model.pools import LevelLoop
 from shared.errors import UsageError
 
 GOOD, BAD = 0, 2
+MOST_SHOWN = 100
+"""Of the findings of one file; more help nobody at once."""
 TUNED = ("kp_m2_per_s", "ti_s", "filter_s", "control_period_s")
 
 
@@ -166,7 +168,9 @@ def loop_row(placed: PlacedLoop, loop: LevelLoop) -> LoopRow:
 
 def findings_text(path: Path, findings: Sequence[Finding]) -> str:
     """One block a finding, in the form `file:line` that editors follow."""
-    blocks = [f"{path}:{one.line}: {one.path}: {one.problem}\n    why: {one.reason}\n    do:  {one.remedy}\n" for one in findings]
+    shown = findings[:MOST_SHOWN]
+    blocks = [f"{path}:{one.line}: {one.path}: {one.problem}\n    why: {one.reason}\n    do:  {one.remedy}\n" for one in shown]
+    blocks += [f"... and {len(findings) - len(shown)} more; '-o json' has all\n"] if len(shown) < len(findings) else []
     count = f"{len(findings)} mistake{'s' if len(findings) != 1 else ''}"
     return "".join(blocks) + f"munbon-gate: {path}: {count}; nothing was changed\n"
 
