@@ -19,7 +19,7 @@ from edge_agent.gate_control.decide.interlocks import Verdict
 from edge_agent.gate_control.decide.limits import TravelLimits, own_limits, settable_pct
 from edge_agent.gate_control.decide.modes import Permit
 from edge_agent.gate_control.decide.motion import run_s
-from edge_agent.gate_control.decide.starts import StartHistory, may_reverse, may_start, record_start, record_stop
+from edge_agent.gate_control.decide.starts import StartHistory, may_reverse, may_start, record_start, record_stop, starts_last_hour
 from edge_agent.gate_control.model.gates import Gate
 from edge_agent.gate_control.model.values import ActuatorStatus, Command, GateState, Motion, MoveTo, Pulse, StopMotion
 
@@ -187,6 +187,10 @@ def _repeat(case: Case, state: GateState, starts: StartHistory, again: Motion) -
     limits = own_limits(case.gate) if again.by == INTERLOCK else case.limits
     again = replace(again, to_pct=settable_pct(case.gate, again.to_pct, limits))
     goal = _Goal(again.to_pct, again.by, "it did not come about: ordered once more", case.permit.mode)
+    if again.by == CONTROLLER and starts_last_hour(starts, case.now_s) >= case.gate.limits.starts_per_hour:
+        # the budget binds the retry too: the move is then judged without one
+        ruling = _quiet(case, state, starts, goal.mode, "it did not come about, and no start is left for a retry")
+        return replace(ruling, is_budget_spent=True)
     return _order(case, state, record_stop(starts, case.now_s), again.from_pct, goal, motion=again)
 
 

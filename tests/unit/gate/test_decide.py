@@ -287,6 +287,17 @@ def test_a_stuck_gate_is_tried_once_more_then_tripped_and_a_person_resets_it() -
     assert abs(bench.position_pct() - 40.0) <= 0.5
 
 
+def test_a_stuck_gate_whose_budget_is_spent_is_tripped_without_a_retry() -> None:
+    bench = make_bench(make_plan(position(40.0)))
+    [structure] = bench.site.structures
+    tight = structure.gates[0].model_copy(update={"limits": structure.gates[0].limits.model_copy(update={"starts_per_hour": 1})})
+    bench.site = bench.site.model_copy(update={"structures": (structure.model_copy(update={"gates": (tight,)}),)})
+    bench.canal.set_trouble("g1", ActuatorTrouble.STUCK, on=True)
+    bench.run_until("g1/stuck", 60.0)
+    assert openings(bench) == [40.0]
+    assert bench.gate().mode == "FAULT"
+
+
 def test_a_stuck_gate_is_still_asked_for_the_flood_now_and_then() -> None:
     bench = make_bench(make_plan(position(40.0)))
     bench.canal.set_trouble("g1", ActuatorTrouble.STUCK, on=True)

@@ -182,8 +182,8 @@ def test_the_controllers_starts_stay_within_the_budget_of_any_hour(targets: list
         for _ in range(3):
             bench.time_s += wait_s / 3.0
             bench.scan()
-    # a flood opens whatever the budget says, and a move that did not come about is ordered once more
-    own = [at_s for at_s, one in bench.commands if isinstance(one, MoveTo) and one.reason == "position objective"]
+    # a flood opens whatever the budget says
+    own = [at_s for at_s, one in bench.commands if isinstance(one, MoveTo) and "interlock" not in one.reason]
     assert own
     for at_s in own:
         assert sum(1 for other_s in own if 0.0 <= at_s - other_s < WINDOW_S) <= 4

@@ -170,7 +170,7 @@ def test_the_controllers_starts_stay_within_the_budget_over_every_restart(plan: 
 def is_start(deed: Deed, gate: str) -> bool:
     if deed.command.gate != gate or not deed.taken or deed.motion is None:
         return False
-    return deed.motion.by == "controller" and not deed.motion.is_retry and "once more" not in deed.command.reason
+    return deed.motion.by == "controller"
 
 
 def busy(machine: Machine, plan: GatePlan) -> None:
