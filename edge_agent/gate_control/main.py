@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.gate_control.loop.lean import leave_out_openssl
+from edge_agent.gate_control.loop.lean import leave_out
 
 if TYPE_CHECKING:
     from edge_agent.gate_control.console.cli import AddCommands
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Entry point of the command."""
-    leave_out_openssl()
-    # only now: much of what this imports would bring OpenSSL along
+    leave_out()
+    # only now: much of what this imports would bring along what is left out
     from edge_agent.gate_control.console.cli import run_command
 
-    # the process that controls stays light without what looks back and what updates it
-    sys.exit(run_command(None, _run_site, () if sys.argv[1:2] == ["run"] else more_commands()))
+    # the process that controls stays light without what asks it, what looks back and what updates it
+    is_run = sys.argv[1:2] == ["run"]
+    sys.exit(run_command(None, _run_site, () if is_run else more_commands(), is_run=is_run))
 
 
 def more_commands() -> tuple[AddCommands, ...]:

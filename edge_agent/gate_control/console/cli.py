@@ -10,7 +10,6 @@ from pathlib import Path
 
 from edge_agent.gate_control.check.finding import Finding
 from edge_agent.gate_control.check.yaml_site import read_site
-from edge_agent.gate_control.console import cli_act, cli_plan, cli_show
 from edge_agent.gate_control.console.cli_options import DEFAULT_CONFIG, Commands
 from edge_agent.gate_control.console.site_commands import add_check, add_tune
 from edge_agent.gate_control.model.configuration import SiteConfiguration
@@ -22,13 +21,15 @@ EXIT_CODES = """exit codes: 0 done, 1 failed, 2 wrong input (nothing was asked o
 answer, 6 your role does not allow it, 130 interrupted"""
 
 
-def run_command(arguments: Sequence[str] | None, run_site: RunSite, more: Sequence[AddCommands] = ()) -> int:
+def run_command(arguments: Sequence[str] | None, run_site: RunSite, more: Sequence[AddCommands] = (), *, is_run: bool = False) -> int:
     """Exit code of one command, as `EXIT_CODES` lists them.
 
     `run_site` controls a site until stopped; it is given its settings, the folder where their relative paths start, and what
-    `check` holds against them. `more` adds the commands of folders that this one does not know.
+    `check` holds against them. `more` adds the commands of folders that this one does not know. `is_run`: the command is `run`, and no other
+    is loaded.
     """
-    options = make_parser(run_site, more).parse_args(arguments)
+    parser = _run_parser(run_site) if is_run else make_parser(run_site, more)
+    options = parser.parse_args(arguments)
     try:
         handler: Callable[[argparse.Namespace], int] = options.handler
         return handler(options)
@@ -45,8 +46,10 @@ def run_command(arguments: Sequence[str] | None, run_site: RunSite, more: Sequen
 
 def make_parser(run_site: RunSite, more: Sequence[AddCommands] = ()) -> argparse.ArgumentParser:
     """All commands and their options."""
-    parser = argparse.ArgumentParser(prog="munbon-gate", description="Gate control of one site.", epilog=EXIT_CODES)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    # only now: the process that controls stays light without what asks it
+    from edge_agent.gate_control.console import cli_act, cli_plan, cli_show
+
+    parser, commands = _begin()
     _add_run(commands, run_site)
     add_check(commands)
     add_tune(commands)
@@ -55,6 +58,17 @@ def make_parser(run_site: RunSite, more: Sequence[AddCommands] = ()) -> argparse
     for add in more:
         add(commands)
     return parser
+
+
+def _run_parser(run_site: RunSite) -> argparse.ArgumentParser:
+    parser, commands = _begin()
+    _add_run(commands, run_site)
+    return parser
+
+
+def _begin() -> tuple[argparse.ArgumentParser, Commands]:
+    parser = argparse.ArgumentParser(prog="munbon-gate", description="Gate control of one site.", epilog=EXIT_CODES)
+    return parser, parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
 
 def _add_run(commands: Commands, run_site: RunSite) -> None:
