@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from edge_agent.gate_control.loop.lean import leave_out
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_agent.gate_control.check.finding import Finding
     from edge_agent.gate_control.console.cli import AddCommands
     from edge_agent.gate_control.model.configuration import SiteConfiguration
 
@@ -32,11 +35,11 @@ def more_commands() -> tuple[AddCommands, ...]:
     return lookback.add_commands, update.add_commands
 
 
-def _run_site(site: SiteConfiguration, folder: Path) -> int:
+def _run_site(site: SiteConfiguration, folder: Path, findings: Sequence[Finding]) -> int:
     # only now: the other commands stay light without it
     from edge_agent.gate_control.loop.service import run_service
 
-    return run_service(site, folder)
+    return run_service(site, folder, findings)
 
 
 if __name__ == "__main__":

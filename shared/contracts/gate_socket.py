@@ -150,6 +150,9 @@ class GateStatus(Contract):
     scan_period_s: float
     lateness_p99_ms: float | None = None
     plan_generation: int = 0
+    """Of the newest plan of central that was accepted; 0 for none."""
+    local_plan: bool = False
+    """A plan made at the site is in force: central's stands by."""
     hold: bool = True
     hold_reasons: tuple[str, ...] = ()
     gates: dict[str, GateReading] = Field(default_factory=dict)
@@ -186,6 +189,8 @@ class JournalKind(StrEnum):
     COMMAND_REFUSED = "command_refused"
     ORDER = "order"
     """What became of a delivery order: begun, missed, estimated, ended, short."""
+    ACTUATOR_CHECKED = "actuator_checked"
+    """What an actuator does when communication is lost: what was set in it, what is wrong, what cannot be read back."""
 
 
 class JournalRecord(Contract):

@@ -89,6 +89,10 @@ class CanalBench:
     trusted: bool = True
     refuses: str = ""
     """What the devices say to every command."""
+    obeys_unheard: bool = False
+    """They do what they were told though their answer is lost."""
+    speaks: Callable[[float], bool] = lambda time_s: True
+    """Whether the devices' answers come in the scan of that time."""
 
     def run(self, duration_s: float) -> None:
         for _ in range(round(duration_s)):
@@ -107,8 +111,15 @@ class CanalBench:
     def scan(self, *asked: Instruction) -> tuple[Outcome, ...]:
         self.time_s += 1.0
         self.canal.advance(self.time_s)
-        now = now_at(self.time_s, trusted=self.trusted)
-        scanned = scan(self.site, self.memory, Given(now, self.samples(), self.plan, asked))
+        return self._decide(self.time_s, self.samples() if self.speaks(self.time_s) else [], asked)
+
+    def early(self, *asked: Instruction, after_s: float = 0.4) -> tuple[Outcome, ...]:
+        """A scan for what people ask, so long after the last one: no device is asked."""
+        return self._decide(self.time_s + after_s, [], asked)
+
+    def _decide(self, time_s: float, samples: Sequence[Sample], asked: Sequence[Instruction]) -> tuple[Outcome, ...]:
+        now = now_at(time_s, trusted=self.trusted)
+        scanned = scan(self.site, self.memory, Given(now, samples, self.plan, asked))
         self.decision, self.readings = scanned.decision, dict(scanned.readings)
         outcomes = [self._write(command) for command in scanned.decision.commands]
         self.memory = after_writing(scanned.memory, outcomes, now)
@@ -153,7 +164,7 @@ class CanalBench:
 
     def _write(self, command: Command) -> WriteOutcome:
         self.commands.append((self.time_s, command))
-        if not self.refuses:
+        if not self.refuses or self.obeys_unheard:
             wanted: PlantCommand = Position(command.opening_pct) if isinstance(command, MoveTo) else Stop()
             assert isinstance(command, MoveTo | StopMotion)
             self.canal.write(command.gate, wanted)

@@ -11,7 +11,7 @@ from edge_agent.gate_control.decide.modes import Commissioning, Control, GateMod
 from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.journal.packing import pack, unpack
 from edge_agent.gate_control.model.configuration import SiteConfiguration
-from edge_agent.gate_control.model.values import ACTUATOR_FACTS, Command, MoveTo, Sample, WriteOutcome
+from edge_agent.gate_control.model.values import ACTUATOR_FACTS, Command, MoveTo, Now, Sample, WriteOutcome
 from edge_agent.gate_control.replay.blocks import Block, BlockWriter, ScanInputs, read_block
 from edge_agent.gate_control.replay.happenings import Base, Happened, base_data, happened_data
 from edge_agent.gate_control.replay.quantise import Steps, quantise_now, quantise_samples
@@ -54,6 +54,13 @@ class Story:
         self.position_pct += max(-1.6, min(1.6, self.goal_pct - self.position_pct))
         seen = [Sample("level", self.level_m, now.monotonic_s), Sample("g1-position", self.position_pct, now.monotonic_s)]
         seen += [Sample(f"g1.{fact}", float(fact == "remote"), now.monotonic_s) for fact in ACTUATOR_FACTS]
+        self._decide(now, seen, instructions, conditions)
+
+    def early(self, second: int, instructions: Sequence[Instruction] = ()) -> None:
+        """Between this second's scan and the next: no device is asked."""
+        self._decide(quantise_now(now_at(100.0 + second + self.random.uniform(0.03, 0.98))), [], instructions, None)
+
+    def _decide(self, now: Now, seen: Sequence[Sample], instructions: Sequence[Instruction], conditions: dict[str, Raised] | None) -> None:
         samples = quantise_samples(self.steps, seen)
         scanned = scan(self.site, self.memory, Given(now, samples, PLAN, instructions, conditions or {}))
         happened = Happened(self.written, tuple(instructions), None, False, conditions, command_lines(scanned.decision.commands))
@@ -65,6 +72,7 @@ class Story:
             if isinstance(outcome.command, MoveTo) and not outcome.error:
                 self.goal_pct = outcome.command.opening_pct
         self.commands += scanned.decision.commands
+        self.last = scanned
         self.memory = after_writing(scanned.memory, self.written, now)
 
     def block(self) -> Block:

@@ -37,9 +37,13 @@ class Case:
     permit: Permit
     trip: str
     status: ActuatorStatus
+    is_local: bool
+    """The selector, as last read, gives the gate to a person there."""
     position_pct: float | None
+    is_now: bool
+    """The position is of this scan, or of the last round of sensing."""
     is_fresh: bool
-    """The position is of this scan."""
+    """It is of this scan."""
     limits: TravelLimits
     """The owner's, narrowed by the plan's."""
     verdict: Verdict
@@ -80,14 +84,13 @@ def judge(case: Case, state: GateState, starts: StartHistory) -> Ruling:
     A move in hand that may not go on is stopped, where a command may be given at all.
     """
     permit = case.permit
+    if permit.mode == "STOPPED":
+        return _stopped(case, state, starts)
     silent = _silence(case, state)
     if silent is not None:
         if state.motion is not None and permit.mode in ("TAGGED_OUT", "OUT_OF_SERVICE") and case.status.is_known:
             return _stop(case, state, starts, *silent)
         return _quiet(case, state, starts, *silent)
-    if permit.mode == "STOPPED":
-        in_motion = state.motion is not None or case.status.moving or case.must_stop
-        return (_stop if in_motion else _quiet)(case, state, starts, permit.mode, permit.reason)
     if case.must_stop:
         return _stop(case, state, starts, permit.mode, permit.reason or "the gate moves against its command: stopped")
     if permit.may_protect and case.verdict.drive_pct is not None:
@@ -97,11 +100,24 @@ def judge(case: Case, state: GateState, starts: StartHistory) -> Ruling:
         return _stop(case, state, starts, permit.mode, ending)
     if not permit.may_control and permit.motion is None:
         return _quiet(case, state, starts, permit.mode, permit.reason)
-    if case.position_pct is None or not case.is_fresh:
-        return _quiet(case, state, starts, state.mode, "position is not from this scan")
+    if case.position_pct is None or not case.is_now:
+        return _quiet(case, state, starts, state.mode, "no position lately")
     if case.again is not None:
         return _repeat(case, state, starts, case.again)
     return _move(case, state, starts, case.position_pct)
+
+
+def _stopped(case: Case, state: GateState, starts: StartHistory) -> Ruling:
+    """What a person stopped stands still. The move in hand is ended also where nothing is known of the gate: a stop harms nothing.
+
+    With its selector at local the gate is another person's, who sees it.
+    """
+    permit, status = case.permit, case.status
+    is_seen_moving = status.is_known and state.position_pct is not None and not status.by_hand and (status.moving or case.must_stop)
+    is_ours = state.motion is not None or is_seen_moving
+    if is_ours and not case.is_local:
+        return _stop(case, state, starts, permit.mode, permit.reason)
+    return _quiet(case, state, starts, permit.mode, permit.reason)
 
 
 def _why_to_end(case: Case, motion: Motion) -> str:
@@ -121,11 +137,13 @@ def _why_to_end(case: Case, motion: Motion) -> str:
 
 
 def _silence(case: Case, state: GateState) -> tuple[str, str] | None:
-    """Mode and reason where no command is given at all; `STOPPED` and a trip are not among them, for they stop."""
-    if not case.permit.may_protect and case.permit.mode not in ("STOPPED", "FAULT"):
+    """Mode and reason where no command is given at all; a trip is not among them, for it stops."""
+    if not case.permit.may_protect and case.permit.mode != "FAULT":
         return case.permit.mode, case.permit.reason
     if state.position_pct is None:
         return "OBSERVE", "observing: no two consistent scans yet"
+    if case.status.is_late:
+        return state.mode, "the actuator's next answer is waited for"
     if not case.status.is_known:
         return "FAULT", "the actuator's status did not answer"
     if case.status.by_hand:
@@ -161,11 +179,11 @@ def _protect(case: Case, state: GateState, starts: StartHistory) -> Ruling:
     if position_pct is None:
         return _quiet(case, state, starts, mode, reason, "position was never read")
     tolerance_pct = case.gate.motion.tolerance_pct
-    if case.again is not None and case.again.to_pct == goal_pct and case.is_fresh:
+    if case.again is not None and case.again.to_pct == goal_pct and case.is_now:
         return _repeat(case, state, starts, replace(case.again, by=INTERLOCK))
     if state.motion is not None and state.motion.to_pct == goal_pct:
         return _quiet(case, replace(state, motion=replace(state.motion, by=INTERLOCK)), starts, mode, reason)
-    if case.is_fresh and abs(position_pct - goal_pct) <= tolerance_pct:
+    if case.is_now and abs(position_pct - goal_pct) <= tolerance_pct:
         return _quiet(case, state, starts, mode, reason, "it is there")
     direction = 1 if goal_pct > position_pct else -1
     pause = may_reverse(case.gate.limits, starts, direction, case.now_s)
@@ -173,7 +191,7 @@ def _protect(case: Case, state: GateState, starts: StartHistory) -> Ruling:
         return _stop(case, state, starts, mode, f"{reason}: first the move the other way ends")
     if not pause.ok:
         return _quiet(case, state, starts, mode, reason, pause.reason)
-    if case.is_fresh and not case.trip:
+    if case.is_now and not case.trip:
         return _order(case, state, starts, position_pct, _Goal(goal_pct, INTERLOCK, reason, mode))
     # a stuck gate, or one that cannot be seen, is still asked for the flood, now and then
     asked_s = state.asked_at_s
@@ -209,6 +227,9 @@ def _move(case: Case, state: GateState, starts: StartHistory, position_pct: floa
     on_the_way = state.motion is not None or case.status.moving
     if on_the_way and not (goal.by == MANUAL and _is_new(state, goal_pct)):
         return _quiet(case, state, starts, goal.mode, goal.reason, "the gate is moving")
+    if case.gate.actuator.relays is not None and not case.is_fresh and state.still_pct is None:
+        # how long a pulse must be follows from where the gate is
+        return _quiet(case, state, starts, goal.mode, goal.reason, "its next position is waited for")
     least_pct = case.gate.limits.deadband_pct if goal.by == CONTROLLER else case.gate.motion.tolerance_pct
     if abs(travel_pct) < least_pct:
         bound = _bound_by(case, goal.opening_pct)
@@ -263,7 +284,7 @@ def _order(case: Case, state: GateState, starts: StartHistory, position_pct: flo
     gate = case.gate
     travel_pct = goal.opening_pct - position_pct
     direction = 1 if travel_pct > 0.0 else -1
-    moved = motion or Motion(position_pct, goal.opening_pct, case.now_s, run_s(gate, travel_pct), by=goal.by)
+    moved = motion or Motion(position_pct, goal.opening_pct, case.now_s, run_s(gate, travel_pct), by=goal.by, is_from_old=not case.is_fresh)
     command: Command = MoveTo(gate.id, goal.opening_pct, goal.reason)
     if gate.actuator.relays is not None:
         command = Pulse(gate.id, direction, run_s(gate, travel_pct), goal.reason)

@@ -69,7 +69,7 @@ def _silence(facts: GateFacts) -> str:
         return f"a command was not taken: {facts.state.write_error}"
     if facts.position.quality is Quality.BAD:
         return "; ".join(facts.position.reasons) or "position was never read"
-    return "" if facts.status.is_known else "its status does not answer"
+    return "" if facts.status.is_known or facts.status.is_late else "its status does not answer"
 
 
 def _interlock_conditions(facts: GateFacts, readings: Mapping[str, Reading]) -> dict[str, str]:
@@ -145,14 +145,55 @@ def site_conditions(site: SiteConfiguration, subjects: Mapping[str, str], readin
 
 
 def _sensor_conditions(point: Point, reading: Reading) -> Iterator[tuple[str, Raised]]:
-    text = "; ".join(reading.reasons)
-    cause = next((name for sign, name in _CAUSES if sign in text), None)
+    text, cause = "; ".join(reading.reasons), _cause(reading)
     if cause is not None:
         yield cause, Raised(text)
     if reading.quality is Quality.BAD and cause is not AlarmName.SENSOR_FROZEN and reading.age_s > point.stale_after_s:
         yield AlarmName.SENSOR_STALE, Raised(text)
     elif reading.quality is Quality.DEGRADED:
         yield AlarmName.SENSOR_DEGRADED, Raised(text)
+
+
+def unknown_conditions(
+    site: SiteConfiguration, subjects: Mapping[str, str], facts: Mapping[str, GateFacts], readings: Mapping[str, Reading]
+) -> frozenset[str]:
+    """Keys whose condition nobody can judge now: without its sensor it is neither there nor gone, and the alarm stays as it is."""
+    found: set[str] = set()
+    for name, gate in facts.items():
+        if gate.position.value is None or gate.position.quality is Quality.BAD:
+            found.add(f"{name}/{AlarmName.OUTSIDE_TRAVEL}")
+        if not (gate.status.is_known or gate.status.is_late):
+            found |= {f"{name}/{AlarmName.JAMMED}", f"{name}/{AlarmName.ACTUATOR_INHIBITED}"}
+    for pool in site.pools:
+        found |= {f"{pool.id}/{name}" for name in _unjudged_of_pool(pool, readings)}
+    for item in site.inputs:
+        if not _is_believed(readings.get(item.point)):
+            found.add(f"site/{item.name}")
+    for point in site.points:
+        reading = readings.get(point.id)
+        # an answer that did not come says nothing of the values that came before
+        if reading is None or (reading.is_doubted and _cause(reading) is None):
+            subject = subjects.get(point.id, "site")
+            found |= {f"{subject}/{name}.{point.id}" for name in (AlarmName.SENSOR_OUT_OF_RANGE, AlarmName.SENSOR_TOO_FAST)}
+    return frozenset(found)
+
+
+def _unjudged_of_pool(pool: Pool, readings: Mapping[str, Reading]) -> Iterator[str]:
+    if not _is_believed(readings.get(f"{pool.id}/tail") or readings.get(f"{pool.id}/head")):
+        yield from (AlarmName.LEVEL_HIGH, AlarmName.LEVEL_LOW, AlarmName.DRAWDOWN_LIMITED)
+    for end, points in (("head", pool.head_levels), ("tail", pool.tail_levels)):
+        if len(points) > 1 and sum(_is_believed(readings.get(point)) for point in points) < 2:
+            yield f"{AlarmName.SENSORS_DISAGREE}.{end}"
+
+
+def _is_believed(reading: Reading | None) -> bool:
+    return reading is not None and reading.value is not None and reading.quality is not Quality.BAD
+
+
+def _cause(reading: Reading) -> AlarmName | None:
+    """What validation holds against a reading, as the alarm for it."""
+    text = "; ".join(reading.reasons)
+    return next((name for sign, name in _CAUSES if sign in text), None)
 
 
 def order_conditions(notes: Sequence[OrderNote]) -> tuple[Conditions, tuple[Note, ...]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from edge_agent.gate_control.decide.order_outlook import ordered_changes
 from edge_agent.gate_control.decide.orders import OrderDemand, OrdersState
-from edge_agent.gate_control.decide.topology import StructurePlace
+from edge_agent.gate_control.decide.topology import StructurePlace, ends_of
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.pools import Pool
 from edge_agent.gate_control.model.values import Now
@@ -44,10 +44,10 @@ class Ordered:
     def _downstream_m3s(self, pool: Pool, flow_m3s: float, lead_s: float, seen: tuple[str, ...]) -> float:
         lead_s += delay_s(pool, flow_m3s)
         taken = self._taken_m3s(pool, lead_s)
-        if pool.outlet is None or pool.outlet in seen:
-            return taken
-        further = self.site.pools_below(pool.outlet)
-        return taken + sum(self._downstream_m3s(one, flow_m3s, lead_s, (*seen, pool.outlet)) for one in further)
+        # what a turnout's own order takes is all that it passes on
+        ends = [end for end in ends_of(pool) if end not in seen and (end == pool.outlet or end not in self.demands)]
+        further = [(end, one) for end in ends for one in self.site.pools_below(end)]
+        return taken + sum(self._downstream_m3s(one, flow_m3s, lead_s, (*seen, end)) for end, one in further)
 
     def _taken_m3s(self, pool: Pool, ahead_s: float) -> float:
         """Flow that the turnouts of a pool take, some time from now."""

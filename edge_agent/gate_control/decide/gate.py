@@ -17,7 +17,7 @@ from edge_agent.gate_control.decide.starts import StartHistory, record_stop
 from edge_agent.gate_control.decide.status import actuator_status, position_pct
 from edge_agent.gate_control.model.devices import Point
 from edge_agent.gate_control.model.gates import Gate
-from edge_agent.gate_control.model.values import ActuatorStatus, GateState, Motion, Now, Quality, Reading
+from edge_agent.gate_control.model.values import ActuatorStatus, GateState, Motion, Now, Quality, Reading, Selector
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class GateFacts:
 
     @property
     def is_controllable(self) -> bool:
-        """The controller may move it: in auto, healthy, seen, nothing in its way."""
-        if self.position.value is None or not self.status.is_known or self.status.by_hand or self.status.jammed or self.status.inhibited:
+        """The controller may move it: in auto, healthy, seen, nothing in its way. An answer that is only late takes nothing from it."""
+        status = self.status
+        if self.position.value is None or not (status.is_known or status.is_late) or status.by_hand or status.jammed or status.inhibited:
             return False
         return permit(self.modes).may_control and self.state.consistent_scans >= CONSISTENT_SCANS and self.verdict.drive_pct is None
 
@@ -53,7 +54,7 @@ def look_at(
     if watched.has_ended:
         starts = record_stop(starts, now.monotonic_s)
     # a status that does not answer says nothing of the selector: the last one stays, and no command is given meanwhile
-    selector = status.selector if status.is_known else modes.selector
+    selector = status.selector if status.is_known or status.is_late else modes.selector
     modes = observe(expire(modes, now), selector, _health(watched.state, status, position))
     if watched.trip:
         modes = trip(modes, watched.trip)
@@ -74,7 +75,9 @@ def decide_gate(
         permit=permit(facts.modes),
         trip=facts.modes.trip,
         status=facts.status,
+        is_local=facts.modes.selector is Selector.LOCAL,
         position_pct=facts.position.value,
+        is_now=facts.position.is_now,
         is_fresh=facts.position.is_fresh,
         limits=limits,
         verdict=facts.verdict,
@@ -90,14 +93,15 @@ def decide_gate(
 
 
 def _counted(state: GateState, status: ActuatorStatus, position: Reading) -> GateState:
-    """Scans in a row with a fresh position and a known status; a position gone bad starts the count over."""
+    """Scans with a fresh position and a known status; what is bad or doubted starts the count over, and where nothing came it waits."""
     if position.is_fresh and position.quality is not Quality.BAD and position.value is not None and status.is_known:
         count = min(CONSISTENT_SCANS, state.consistent_scans + 1)
         seen_pct = position.value if count >= CONSISTENT_SCANS else state.position_pct
         if (count, seen_pct) == (state.consistent_scans, state.position_pct):
             return state
         return replace(state, consistent_scans=count, position_pct=seen_pct)
-    if position.quality is Quality.BAD or state.consistent_scans < CONSISTENT_SCANS:
+    is_waiting = not position.is_doubted and (status.is_known or status.is_late)
+    if position.quality is Quality.BAD or (state.consistent_scans < CONSISTENT_SCANS and not is_waiting):
         return replace(state, consistent_scans=0)
     return state
 
@@ -105,7 +109,8 @@ def _counted(state: GateState, status: ActuatorStatus, position: Reading) -> Gat
 def _health(state: GateState, status: ActuatorStatus, position: Reading) -> Health:
     if state.consistent_scans < CONSISTENT_SCANS:
         return Health.FAILED
-    return Health.GOOD if status.is_known and position.quality is Quality.GOOD else Health.DEGRADED
+    is_good = (status.is_known or status.is_late) and position.quality is Quality.GOOD
+    return Health.GOOD if is_good else Health.DEGRADED
 
 
 def _watch(

@@ -38,7 +38,7 @@ class Watched:
 
 
 def watch_motion(gate: Gate, state: GateState, status: ActuatorStatus, position: Reading, count_pct: float, now_s: float) -> Watched:
-    """State after looking at the gate. Only a fresh position is judged.
+    """State after looking at the gate. Only a fresh position and a fresh jam are judged.
 
     A hand at the wheel or a selector that is not remote is no fault: the move is over, and the gate is followed.
 
@@ -55,7 +55,7 @@ def watch_motion(gate: Gate, state: GateState, status: ActuatorStatus, position:
     if status.selector is Selector.LOCAL or status.by_hand:
         return Watched(replace(state, motion=None, still_pct=None, rest_pct=None), has_ended=state.motion is not None)
     if status.jammed:
-        return _suspect(state, JAMMED, now_s, lasts_s=JAM_LASTS_S)
+        return _suspect(state, JAMMED, now_s, lasts_s=JAM_LASTS_S) if status.is_fresh else Watched(state)
     state = _unsuspected(state, JAMMED)
     if not position.is_fresh or position.value is None:
         return Watched(state)
@@ -73,6 +73,11 @@ def _watch_move(gate: Gate, state: GateState, motion: Motion, position_pct: floa
     tolerance_pct = gate.motion.tolerance_pct
     if abs(position_pct - motion.to_pct) <= tolerance_pct:
         return Watched(replace(state, motion=None), has_ended=True)
+    if motion.is_from_old:
+        motion = replace(
+            motion, from_pct=position_pct, run_s=max(motion.run_s, run_s(gate, motion.to_pct - position_pct)), is_from_old=False
+        )
+        state = replace(state, motion=motion)
     wanted_pct, travelled_pct = motion.to_pct - motion.from_pct, position_pct - motion.from_pct
     judged_pct = max(COUNTS_TO_JUDGE * count_pct, 2.0 * tolerance_pct)
     if travelled_pct * wanted_pct < 0.0 and abs(travelled_pct) > judged_pct:

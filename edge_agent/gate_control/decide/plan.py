@@ -31,6 +31,12 @@ def check_plan(plan: GatePlan, site: SiteConfiguration, now: Now) -> tuple[str, 
         else:
             problems += [f"gate {name}: {problem}" for problem in _check_directive(directive, place)]
     problems += check_orders(plan.orders, {structure.id: structure.capacity_m3s for structure in site.structures})
+    blind = {name for name, place in places.items() if place.above is None or not place.above.tail_levels}
+    problems += [
+        f"order {order.order_id}: {order.turnout} has no level above it, from which its flow could be worked out"
+        for order in plan.orders
+        if order.turnout in blind
+    ]
     return tuple(problems)
 
 

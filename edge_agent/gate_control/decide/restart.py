@@ -44,6 +44,7 @@ def restore(saved: SavedState | None, gates: Iterable[str], boot_id: str, now: N
         gates={name: GateState(interlocks=_latches(gate.interlocks)) for name, gate in saved.state.gates.items()},
         starts={name: record_stop(history, saved.monotonic_s) for name, history in saved.state.starts.items()},
         flows_m3s={},
+        flow_doubts={},
     )
     if saved.boot_id == boot_id and saved.monotonic_s <= now.monotonic_s:
         return state

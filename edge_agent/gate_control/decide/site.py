@@ -19,16 +19,17 @@ from edge_agent.gate_control.decide.conditions import (
     pool_conditions,
     site_conditions,
     steering_conditions,
+    unknown_conditions,
 )
 from edge_agent.gate_control.decide.drawdown import DrawdownVerdict, LevelHistory, judge_drawdown, lowering_direction, record_level
 from edge_agent.gate_control.decide.feedforward import Ordered
+from edge_agent.gate_control.decide.flows import ActualFlow, Readings, actual_flow, measured_flow, openings_of, water_at
 from edge_agent.gate_control.decide.gate import GateFacts, decide_gate, look_at
 from edge_agent.gate_control.decide.limits import level_limits, travel_limits
 from edge_agent.gate_control.decide.modes import GateModes
 from edge_agent.gate_control.decide.objective import describe, objective_at
 from edge_agent.gate_control.decide.orders import OrderNote, order_flow
-from edge_agent.gate_control.decide.remote import is_remote
-from edge_agent.gate_control.decide.sharing import Bay, Water, present_flow_m3s
+from edge_agent.gate_control.decide.sharing import Bay, Water
 from edge_agent.gate_control.decide.starts import StartHistory, withdraw_start
 from edge_agent.gate_control.decide.state import Decision, SiteState
 from edge_agent.gate_control.decide.structure import steer
@@ -36,10 +37,9 @@ from edge_agent.gate_control.decide.topology import StructurePlace, Topology, to
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.gates import Gate
 from edge_agent.gate_control.model.pools import Pool
-from edge_agent.gate_control.model.values import ControllerState, GateState, Now, Quality, Reading, WriteOutcome
+from edge_agent.gate_control.model.values import ControllerState, GateState, Now, WriteOutcome
 from shared.contracts.gate_plan import FlowObjective, GateDirective, GatePlan, Objective, PositionObjective
 
-Readings = Mapping[str, Reading]
 FALLBACK = "/fallback"
 
 
@@ -55,7 +55,7 @@ class _Scan:
     now: Now
     facts: Mapping[str, GateFacts]
     ordered: Ordered
-    flows_m3s: Mapping[str, float | None]
+    flows: Mapping[str, ActualFlow]
     verdicts: Mapping[str, DrawdownVerdict]
 
     def directive(self, structure: str) -> GateDirective | None:
@@ -85,14 +85,16 @@ def decide(
             rulings[gate.id], modes[gate.id] = _rule(scan, place, gate.id, steered[place.structure.id])
     raised, notes = order_conditions(order_notes)
     raised |= _conditions(scan, steered, rulings) | dict(conditions or {})
-    alarms, changes = update_alarms(rules_of(site.alarms), state.alarms, raised, now)
+    unknown = unknown_conditions(site, scan.topology.subjects, scan.facts, readings) - raised.keys()
+    alarms, changes = update_alarms(rules_of(site.alarms), state.alarms, raised, now, unknown=unknown)
     gates = {name: replace(ruling.state, target=targets[name]) for name, ruling in rulings.items()}
     new = SiteState(
         gates=gates,
         modes=modes,
         starts={name: ruling.starts for name, ruling in rulings.items()},
         controllers=_controllers(steered),
-        flows_m3s=scan.flows_m3s,
+        flows_m3s={name: flow.flow_m3s for name, flow in scan.flows.items()},
+        flow_doubts={name: flow.doubt for name, flow in scan.flows.items() if flow.doubt},
         levels=scan.state.levels,
         orders=scan.ordered.state,
         alarms=alarms,
@@ -117,61 +119,15 @@ def _look(
         )
         for gate in site.gates()
     }
-    flows = {place.structure.id: _flow_m3s(place, facts, readings) for place in known.structures}
+    flows = {place.structure.id: actual_flow(place, facts, readings) for place in known.structures}
     orders = plan.orders if plan is not None else ()
-    measured = {place.structure.id: _measured(place, readings, flows[place.structure.id]) for place in known.structures}
+    measured = {place.structure.id: measured_flow(place, readings, flows[place.structure.id]) for place in known.structures}
     orders_state, demands, notes = order_flow(orders, state.orders, now, measured)
     levels = {pool.id: _history(pool, state.levels.get(pool.id, LevelHistory()), readings, now) for pool in site.pools}
     verdicts = {pool.id: judge_drawdown(pool.drawdown, levels[pool.id], _level_m(pool, readings), now.monotonic_s) for pool in site.pools}
     ordered = Ordered(site, orders, orders_state, demands, now)
     scan = _Scan(site, known, replace(state, levels=levels), readings, plan, now, facts, ordered, flows, verdicts)
     return scan, notes
-
-
-def _water(place: StructurePlace, readings: Readings) -> Water | None:
-    """Levels beside a structure: the nearest sensors of each side, the last believed value where they are bad now."""
-    upstream = readings.get(f"{place.above.id}/tail") if place.above is not None else None
-    if upstream is None or upstream.value is None:
-        return None
-    downstream_m: float | None = None
-    for pool in place.below:
-        near = readings.get(f"{pool.id}/head") or readings.get(f"{pool.id}/tail")
-        if near is not None and near.value is not None:
-            downstream_m = near.value
-            break
-    return Water(upstream.value, downstream_m)
-
-
-def _openings(place: StructurePlace, facts: Mapping[str, GateFacts]) -> dict[str, float] | None:
-    """Where each gate stands; None while one was never seen."""
-    openings: dict[str, float] = {}
-    for gate in place.structure.gates:
-        position, seen_pct = facts[gate.id].position.value, facts[gate.id].state.position_pct
-        where = position if position is not None else seen_pct
-        if where is None:
-            return None
-        openings[gate.id] = where
-    return openings
-
-
-def _flow_m3s(place: StructurePlace, facts: Mapping[str, GateFacts], readings: Readings) -> float | None:
-    """Actual flow of a structure by the gate law; neighbours are fed this, never what was commanded."""
-    water, openings = _water(place, readings), _openings(place, facts)
-    if water is None or openings is None:
-        return None
-    bays = [Bay(gate, openings[gate.id], travel_limits(gate, None), 0.0, False) for gate in place.structure.gates]
-    return present_flow_m3s(bays, water)
-
-
-def _measured(place: StructurePlace, readings: Readings, computed_m3s: float | None) -> Reading | None:
-    """Measured flow of a structure: of its flow points the first good one; without any, the computed one."""
-    found = [readings[point] for point in place.structure.flow_loop.flow_points if point in readings]
-    good = next((reading for reading in found if reading.quality is Quality.GOOD), None)
-    if good is not None or found:
-        return good or found[0]
-    if computed_m3s is None:
-        return None
-    return Reading(computed_m3s, 0.0, Quality.DEGRADED, "computed", ("by the gate law",), True)
 
 
 def _level_m(pool: Pool, readings: Readings) -> float | None:
@@ -188,16 +144,9 @@ def _history(pool: Pool, history: LevelHistory, readings: Readings, now: Now) ->
 
 def _steer(scan: _Scan, place: StructurePlace, objective: Objective | None) -> Steered:
     structure = place.structure
-    water, openings = _water(place, scan.readings), _openings(place, scan.facts)
+    water, openings = water_at(place, scan.readings), openings_of(place, scan.facts)
     directive = scan.directive(structure.id)
     bays = tuple(_bay(scan, gate, openings, directive, water) for gate in structure.gates) if openings is not None else ()
-    points = [point for pool in (place.above, *place.below) if pool is not None for point in (*pool.head_levels, *pool.tail_levels)]
-    remote = {point for point in points if is_remote(scan.topology.points, [point])}
-    remote |= {
-        loop.place
-        for loop in place.loops.values()
-        if is_remote(scan.topology.points, loop.pool.head_levels if loop.end == "head" else loop.pool.tail_levels)
-    }
     measured = next((scan.readings[point] for point in structure.flow_loop.flow_points if point in scan.readings), None)
     asked = StructureScan(
         place=place,
@@ -208,7 +157,7 @@ def _steer(scan: _Scan, place: StructurePlace, objective: Objective | None) -> S
         measured=measured,
         neighbour=_neighbour(scan, place, objective),
         ordered=scan.ordered,
-        remote_levels=frozenset(remote),
+        remote_levels=place.remote_levels,
         now=scan.now,
     )
     held = scan.state.controllers.get(structure.id, ControllerState())
@@ -240,14 +189,17 @@ def _objective(scan: _Scan, place: StructurePlace) -> Objective | None:
 
 
 def _neighbour(scan: _Scan, place: StructurePlace, objective: Objective | None) -> Neighbour:
-    """Actual flow of the decoupler's structure, without what orders made of it: that part goes its own way."""
+    """Actual flow of the decoupler's structure, without what orders made of it: that part goes its own way.
+
+    A flow that is doubtful is none: it freezes the term, which goes on bumpless once the flow is known again.
+    """
     loop = place.loops.get(objective.kind) if objective is not None else None
     if loop is None:
         return Neighbour()
     name, point = loop.loop.decoupler_structure, loop.loop.decoupler_flow_point
     if point is not None:
-        return Neighbour(believed(scan.readings.get(point)), is_remote(scan.topology.points, [point]))
-    flow_m3s = scan.flows_m3s.get(name) if name is not None else None
+        return Neighbour(believed(scan.readings.get(point)), point in place.remote_flows)
+    flow_m3s = scan.flows.get(name, ActualFlow()).trusted_m3s if name is not None else None
     if name is None or flow_m3s is None:
         return Neighbour()
     return Neighbour(flow_m3s - (scan.state.controllers.get(name, ControllerState()).ordered_flow_m3s or 0.0))
@@ -255,7 +207,7 @@ def _neighbour(scan: _Scan, place: StructurePlace, objective: Objective | None) 
 
 def _rule(scan: _Scan, place: StructurePlace, gate_id: str, steered: Steered) -> tuple[Ruling, GateModes]:
     facts = scan.facts[gate_id]
-    water, directive = _water(place, scan.readings), scan.directive(place.structure.id)
+    water, directive = water_at(place, scan.readings), scan.directive(place.structure.id)
     limits = travel_limits(facts.gate, directive, water.upstream_m if water else None, water.downstream_m if water else None)
     request = steered.requests.get(gate_id, Request(None, "no plan for this gate", "HOLD"))
     return decide_gate(facts, request, limits, _drawdown(scan, place), scan.now)
@@ -296,7 +248,8 @@ def record_outcomes(state: SiteState, outcomes: Sequence[WriteOutcome], now: Now
         if gate is None:
             continue
         if outcome.error:
-            gates[outcome.gate] = replace(gate, motion=None, write_error=outcome.error)
+            # a command whose answer was lost may be carried out all the same: where the gate rests is found anew
+            gates[outcome.gate] = replace(gate, motion=None, still_pct=None, rest_pct=None, write_error=outcome.error)
             starts[outcome.gate] = withdraw_start(starts.get(outcome.gate, StartHistory()), now.monotonic_s)
         else:
             gates[outcome.gate] = replace(gate, write_error="")

@@ -24,6 +24,8 @@ class SiteState:
     """By structure; under `<structure>/fallback` that of the loop that stands in."""
     flows_m3s: Mapping[str, float | None] = field(default_factory=dict)
     """Actual flow of each structure in the last scan."""
+    flow_doubts: Mapping[str, str] = field(default_factory=dict)
+    """By structure: why nobody else should act on its flow; those that can be trusted are left out."""
     levels: Mapping[str, LevelHistory] = field(default_factory=dict)
     """By pool, for the drawdown limit."""
     orders: OrdersState = field(default_factory=OrdersState)

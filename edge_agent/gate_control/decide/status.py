@@ -12,18 +12,21 @@ from edge_agent.gate_control.model.values import ActuatorStatus, Quality, Readin
 
 
 def actuator_status(gate: Gate, readings: Mapping[str, Reading]) -> ActuatorStatus:
-    """The facts of one gate. A fact that did not answer in this scan makes the whole status unknown: doubt commands nothing."""
-    facts = {fact: readings.get(f"{gate.id}.{fact}") for fact in facts_of(gate)}
-    known = {fact: bool(reading.value) for fact, reading in facts.items() if _is_known(reading) and reading is not None}
-    if len(known) < len(facts):
+    """The facts of one gate. A fact that did not answer makes the whole status unknown: doubt commands nothing."""
+    found = [(fact, readings.get(f"{gate.id}.{fact}")) for fact in facts_of(gate)]
+    believed = {fact: reading for fact, reading in found if _is_believed(reading) and reading is not None}
+    if len(believed) < len(found):
         return ActuatorStatus(is_known=False)
-    is_remote = known.pop("remote", None)
+    facts = {fact: bool(reading.value) for fact, reading in believed.items()}
+    is_remote = facts.pop("remote", None)
     selector = Selector.UNWIRED if is_remote is None else Selector.REMOTE if is_remote else Selector.LOCAL
-    return ActuatorStatus(True, selector, **known)
+    is_known = all(reading.is_now for reading in believed.values())
+    is_fresh = all(reading.is_fresh for reading in believed.values())
+    return ActuatorStatus(is_known, not is_known, is_fresh, selector, **facts)
 
 
-def _is_known(reading: Reading | None) -> bool:
-    return reading is not None and reading.is_fresh and reading.quality is not Quality.BAD and reading.value is not None
+def _is_believed(reading: Reading | None) -> bool:
+    return reading is not None and reading.quality is not Quality.BAD and not reading.is_doubted and reading.value is not None
 
 
 def position_pct(gate: Gate, readings: Mapping[str, Reading]) -> Reading:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -33,6 +33,11 @@ LATENESS_SCANS = 2_000
 SENSE_SHARE = 0.6
 """Share of a scan period that sensing may take."""
 ACT_SHARE = 0.3
+"""Share that writing commands may take at least; more where sensing left it."""
+CLOCK_STEP_S = 1e-3
+"""A clock that counts in steps may say a little less than the period."""
+EARLY_SCANS = 2.0
+"""A command that arrives while the devices are asked is carried out by what they said before, where that is no older than this."""
 SAVE_EVERY_S = 60.0
 """What moves all the time (starts, controllers, level histories) is saved so often; what people said at once."""
 
@@ -43,7 +48,11 @@ class Field(Protocol):
     """The devices of a site, or a plant that stands for them."""
 
     async def read(self, deadline_s: float) -> Sequence[Sample]:
-        """What came since the last call, at the latest after `deadline_s`."""
+        """Ask all devices, and what came since the last call; at the latest after `deadline_s`."""
+        ...
+
+    def arrived(self) -> Sequence[Sample]:
+        """What came since the last call, without asking for more."""
         ...
 
     async def act(
@@ -116,6 +125,7 @@ class GateLoop:
         self._series_at_s = float("-inf")
         self._saved_at_s = float("-inf")
         self._saved: tuple[object, ...] = ()
+        self._sensed_at_s = float("-inf")
         self._scan = 0
         self._ready = False
 
@@ -134,19 +144,18 @@ class GateLoop:
         while not stop.is_set():
             started_s = self._clock.monotonic_s()
             on_grid = started_s >= due_s
+            completed = await self._guarded(self.scan(stop, is_early=not on_grid))
             if on_grid:
                 self._lateness_ms.append((started_s - due_s) * 1000.0)
-            completed = await self._guarded_scan(stop)
-            if on_grid:
                 due_s += period_s
-            behind_s = self._clock.monotonic_s() - due_s
-            if behind_s > 0.0:
-                due_s += (behind_s // period_s + 1) * period_s
-                log.warning("scan took longer than its period", took_s=round(self._clock.monotonic_s() - started_s, 3))
-            elif completed:
-                # fed by a scan that was done in time, bad readings included; not by a timer
-                self._ports.notify("WATCHDOG=1" if self._ready else "READY=1")
-                self._ready = True
+                behind_s = self._clock.monotonic_s() - due_s
+                if behind_s > 0.0:
+                    due_s += (behind_s // period_s + 1) * period_s
+                    log.warning("scan took longer than its period", took_s=round(self._clock.monotonic_s() - started_s, 3))
+                elif completed:
+                    # fed by a scan of the grid that was done in time, bad readings included; not by a timer
+                    self._ports.notify("WATCHDOG=1" if self._ready else "READY=1")
+                    self._ready = True
             await self._wait(stop, due_s)
         self._save(self._trust.now(), always=True)
 
@@ -163,24 +172,62 @@ class GateLoop:
             for task in waiting:
                 task.cancel()
 
-    async def _guarded_scan(self, stop: asyncio.Event) -> bool:
+    async def _guarded(self, scanning: Coroutine[Any, Any, None]) -> bool:
         try:
-            await self.scan(stop)
+            await scanning
             return True
         except Exception:
             # a fault of ours in one scan must not end control; no command came of it
             log.exception("scan failed")
             return False
 
-    async def scan(self, stop: asyncio.Event | None = None) -> None:
-        """One pass. Once `stop` is set no command is given but stops of what moves."""
+    async def scan(self, stop: asyncio.Event | None = None, *, is_early: bool = False) -> None:
+        """One scan. Once `stop` is set no command is given but stops of what moves.
+
+        `is_early`: for what people ask, between two scans of the grid. It asks no device anew while what they said last is younger
+        than a scan period, so that a slow line holds no command up.
+        """
+        period_s, began_s = self._site.scan_period_s, self._clock.monotonic_s()
+        if is_early and 0.0 <= began_s - self._sensed_at_s < period_s - CLOCK_STEP_S:
+            await self._decide(self._ports.field.arrived(), stop, began_s + SENSE_SHARE * period_s)
+            return
+        samples = await self._sense(stop, began_s)
+        self._sensed_at_s = began_s
+        await self._decide(samples, stop, began_s + (SENSE_SHARE + ACT_SHARE) * period_s)
+
+    async def _sense(self, stop: asyncio.Event | None, began_s: float) -> Sequence[Sample]:
+        """What the devices say. A command that arrives while they are asked is carried out at once."""
         period_s = self._site.scan_period_s
-        samples = self._recording.samples(await self._ports.field.read(SENSE_SHARE * period_s))
-        now = self._recording.now(self._trust.now())
+        if stop is None:  # nothing runs beside this scan
+            return await self._ports.field.read(SENSE_SHARE * period_s)
+        reading = asyncio.ensure_future(self._ports.field.read(SENSE_SHARE * period_s))
+        try:
+            while self._takes_commands and 0.0 <= began_s - self._sensed_at_s < EARLY_SCANS * period_s:
+                if await self._is_done_first(reading):
+                    break
+                early = self._decide(self._ports.field.arrived(), stop, self._clock.monotonic_s() + SENSE_SHARE * period_s)
+                await self._guarded(early)
+            return await reading
+        finally:
+            reading.cancel()
+
+    async def _is_done_first(self, reading: asyncio.Future[Sequence[Sample]]) -> bool:
+        """Whether the devices have answered before a command arrived."""
+        arrived = asyncio.ensure_future(self._ports.desk.arrived.wait())
+        try:
+            await asyncio.wait((reading, arrived), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            arrived.cancel()
+        return reading.done()
+
+    async def _decide(self, samples: Sequence[Sample], stop: asyncio.Event | None, until_s: float) -> None:
+        """One pass: what people ask and what the devices say, to commands, written until `until_s`, and to the journal."""
         asked = self._ports.desk.take() if self._takes_commands else ()
         carried = Carried()
         try:
-            given = Given(now, samples, self._ports.plan(), [one.instruction for one in asked], self._conditions())
+            now = self._recording.now(self._trust.now())
+            seen = self._recording.samples(samples)
+            given = Given(now, seen, self._ports.plan(), [one.instruction for one in asked], self._conditions())
             self._recording.before(self.memory, given)
             scanned = scan(self._site, self.memory, given)
             carried = Carried(tuple(zip(asked, scanned.answers, strict=True)))
@@ -188,7 +235,7 @@ class GateLoop:
                 return
             self._recording.scanned(given, scanned.decision.commands)
             before = self.memory.state
-            outcomes = await self._act(scanned.decision.commands, period_s)
+            outcomes = await self._act(scanned.decision.commands, until_s)
             self.memory = after_writing(scanned.memory, outcomes, now)
             self._recording.written(self.memory, outcomes)
             self._readings, self._now = scanned.readings, now
@@ -203,16 +250,17 @@ class GateLoop:
         self._write_interlock(now)
         self._ports.scanned()
 
-    async def _act(self, commands: Sequence[Command], period_s: float) -> Sequence[WriteOutcome]:
+    async def _act(self, commands: Sequence[Command], until_s: float) -> Sequence[WriteOutcome]:
         if not commands:
             return ()
         openings = {name: gate.position_pct for name, gate in self.memory.state.gates.items()}
-        return await self._ports.field.act(commands, ACT_SHARE * period_s, openings)
+        deadline_s = max(ACT_SHARE * self._site.scan_period_s, until_s - self._clock.monotonic_s())
+        return await self._ports.field.act(commands, deadline_s, openings)
 
     async def stop_motion(self) -> None:
         """Stop what was ordered and still moves; used at the end of the process."""
         commands = [StopMotion(name, "the gate process ends") for name, gate in self.memory.state.gates.items() if gate.motion is not None]
-        for outcome in await self._act(commands, self._site.scan_period_s):
+        for outcome in await self._act(commands, self._clock.monotonic_s() + self._site.scan_period_s):
             self._ports.journal.append(JournalKind.COMMANDED, outcome.gate, command_data(outcome))
 
     def _conditions(self) -> dict[str, Raised]:

@@ -9,18 +9,19 @@ import itertools
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from sdnotify import SystemdNotifier
 
-from edge_agent.gate_control.actuate.comms_lost import Heartbeat, secure_comms_lost
-from edge_agent.gate_control.actuate.field import FieldActuator
+from edge_agent.gate_control.actuate.comms_lost import CommsLostReport
+from edge_agent.gate_control.check.finding import Finding
 from edge_agent.gate_control.console.command_book import BOOK_FILE, CommandBook
 from edge_agent.gate_control.console.desk import Desk
 from edge_agent.gate_control.console.plans import PlanBook
 from edge_agent.gate_control.console.server import ConsoleServer
+from edge_agent.gate_control.decide.alarm_names import AlarmName
 from edge_agent.gate_control.decide.alarms import Raised
 from edge_agent.gate_control.decide.restart import SavedState, restore, with_late
 from edge_agent.gate_control.decide.state import SiteState
@@ -31,12 +32,11 @@ from edge_agent.gate_control.journal.scan_recorder import ScanRecorder
 from edge_agent.gate_control.journal.state_file import STATE_FILE, StateFile
 from edge_agent.gate_control.journal.writer import Journal, Retention
 from edge_agent.gate_control.loop.clock_trust import ClockTrust
+from edge_agent.gate_control.loop.modbus_field import ModbusField, report_data
 from edge_agent.gate_control.loop.recording import Recording
 from edge_agent.gate_control.loop.scan import Field, GateLoop, Ports
 from edge_agent.gate_control.modbus_map.publisher import MapPublisher
 from edge_agent.gate_control.model.configuration import SiteConfiguration
-from edge_agent.gate_control.model.values import Command, Sample, WriteOutcome
-from edge_agent.gate_control.sense.reader import PointReader
 from shared.clock import Clock, SystemClock
 from shared.contracts.gate_socket import GateStatus, JournalKind, JournalPage, PlanView
 from shared.errors import MunbonError, Retryable, UsageError
@@ -48,52 +48,37 @@ FLUSH_AT_STOP_S = 2.0
 BEAT_S = 0.5
 STATE_WAIT_S = 3.0
 """Longer no command waits for a disk that hangs."""
-SECURE_EVERY_S = 60.0
+SECURE_PAUSES_S = (1.0, 2.0, 5.0, 10.0, 60.0)
+"""The last of them again and again."""
 SECURE_ALARM_S = 5.0
 """Tries before that long a pause raise no alarm: a device may still be starting."""
 
 log = get_logger("gate.service")
 
 
-class ModbusField:
-    """The real devices of a site."""
-
-    def __init__(self, site: SiteConfiguration, clock: Clock) -> None:
-        self._site = site
-        self._reader = PointReader(site, clock)
-        self._actuator = FieldActuator(site, self._reader.units, clock)
-        self._heartbeat = Heartbeat(site, self._reader.units)
-
-    async def read(self, deadline_s: float) -> list[Sample]:
-        """What came of all points since the last call."""
-        return await self._reader.read(deadline_s)
-
-    async def act(
-        self, commands: Sequence[Command], deadline_s: float, openings_pct: Mapping[str, float | None] | None = None
-    ) -> list[WriteOutcome]:
-        """What became of the commands."""
-        return await self._actuator.act(commands, deadline_s, openings_pct)
-
-    async def secure(self) -> dict[str, str]:
-        """Make each actuator's comms-lost action what was configured; what is not right, by gate."""
-        reports = await secure_comms_lost(self._site, self._reader.units)
-        return {report.gate: "; ".join(report.problems) for report in reports if report.problems}
-
-    async def beat(self, deadline_s: float) -> None:
-        """Keep the actuators' comms-lost timers from running out."""
-        await self._heartbeat.beat(deadline_s)
-
-    async def close(self) -> None:
-        """End pulses, let go of the devices."""
-        await self._actuator.close()
-        await self._reader.close()
-
-
 class GateService:
     """One site's gate control, also the `Site` that the socket speaks for."""
 
-    def __init__(self, site: SiteConfiguration, folder: Path, *, clock: Clock, field: Field, journal: Journal | None = None) -> None:
-        """`folder` is where relative paths of the settings start; `journal` can be given for other ways to open its file."""
+    def __init__(
+        self,
+        site: SiteConfiguration,
+        folder: Path,
+        *,
+        clock: Clock,
+        field: Field,
+        journal: Journal | None = None,
+        findings: Sequence[str] = (),
+    ) -> None:
+        """A service that is not running yet.
+
+        Args:
+            site: its settings.
+            folder: where relative paths of the settings start.
+            clock: of this machine.
+            field: its devices.
+            journal: for other ways to open its file.
+            findings: what `check` holds against the settings, a line each.
+        """
         state_dir = folder / site.state_dir
         with contextlib.suppress(OSError):
             state_dir.mkdir(parents=True, exist_ok=True)
@@ -112,6 +97,7 @@ class GateService:
         self.loop = GateLoop(site, self._make_ports(), clock, self._trust, self._restored(None), self._recording)
         self._server = ConsoleServer(folder / site.socket, self, roles={role.uid: role.role for role in site.console_roles})
         self._map = MapPublisher(site, clock)
+        self._findings = tuple(findings)
         self._comms_lost: dict[str, str] = {}
         self._beating: asyncio.Task[None] | None = None
         self._written = asyncio.Event()
@@ -208,21 +194,27 @@ class GateService:
         """Comms-lost settings of the actuators, read back; again now and then while one is not right."""
         if not isinstance(self._field, ModbusField):
             return
-        for delay_s in itertools.chain((1.0, 2.0, 5.0, 10.0), itertools.repeat(SECURE_EVERY_S)):
+        told: dict[str, CommsLostReport] = {}
+        for delay_s in itertools.chain(SECURE_PAUSES_S, itertools.repeat(SECURE_PAUSES_S[-1])):
             # not before the links stand
             await self._clock.sleep(delay_s)
-            found = await self._field.secure()
-            if not found:
-                break
-            self._comms_lost = found if delay_s >= SECURE_ALARM_S else {}
-        self._comms_lost = {}
+            reports = await self._field.secure()
+            wrong = {report.gate: "; ".join(report.problems) for report in reports if report.problems}
+            is_settled = delay_s >= SECURE_ALARM_S
+            self._comms_lost = wrong if is_settled else {}
+            for report in reports:
+                if told.get(report.gate) != report and (is_settled or not report.problems):
+                    told[report.gate] = report
+                    self.journal.append(JournalKind.ACTUATOR_CHECKED, report.gate, report_data(report))
+            if not wrong:
+                return
 
     def _after_scan(self) -> None:
         """What a completed scan is owed to others: the actuators' heartbeat, SCADA and neighbours."""
         self._beat()
         state = self.loop.memory.state
         modes = {name: gate.mode for name, gate in state.gates.items()}
-        self._map.show(self.loop.readings, state.flows_m3s, modes, self._clock.monotonic_s())
+        self._map.show(self.loop.readings, state.flows_m3s, modes, self._clock.monotonic_s(), state.flow_doubts)
 
     def _beat(self) -> None:
         """Each completed scan counts the actuators' heartbeat registers up; a slow device never holds up the next scan."""
@@ -308,30 +300,39 @@ class GateService:
             found["site/state_lost"] = self._state_problem
         if self._map.problem:
             found["site/modbus_map_not_listening"] = self._map.problem
-        found |= {f"{gate}/comms_lost_not_set": reason for gate, reason in self._comms_lost.items()}
+        if self._findings:
+            found[f"site/{AlarmName.CONFIGURATION_UNSOUND}"] = (
+                f"{len(self._findings)} mistakes in site.yaml, the first: {self._findings[0]}"
+            )
+        found |= {f"{gate}/{AlarmName.COMMS_LOST_NOT_SET}": reason for gate, reason in self._comms_lost.items()}
+        if isinstance(self._field, ModbusField):
+            found |= {f"{gate}/{AlarmName.PULSE_FAULT}": reason for gate, reason in self._field.pulse_errors.items()}
+            found |= {f"{gate}/{AlarmName.HEARTBEAT_LOST}": reason for gate, reason in self._field.heartbeat_errors.items()}
         return {key: Raised(reason) for key, reason in found.items()}
 
 
-def run_service(site: SiteConfiguration, folder: Path) -> int:
-    """Run until SIGTERM or SIGINT; exit code 0.
+def run_service(site: SiteConfiguration, folder: Path, findings: Sequence[Finding] = ()) -> int:
+    """Run until SIGTERM or SIGINT; exit code 0. `findings`: what `check` holds against the site, which is run all the same.
 
     Raises:
         UsageError: a folder is missing, or another process controls this site.
     """
     configure_logging("munbon-gate", level=site.log_level)
+    for finding in findings:
+        log.warning("site.yaml", line=finding.line, path=finding.path, problem=finding.problem, why=finding.reason, remedy=finding.remedy)
     with _only_one(folder / site.socket):
-        asyncio.run(_serve(site, folder))
+        asyncio.run(_serve(site, folder, [f"line {one.line}: {one.path}: {one.problem}" for one in findings]))
     return 0
 
 
-async def _serve(site: SiteConfiguration, folder: Path) -> None:
+async def _serve(site: SiteConfiguration, folder: Path, findings: Sequence[str]) -> None:
     clock = SystemClock()
     field = ModbusField(site, clock)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        await GateService(site, folder, clock=clock, field=field).run(stop)
+        await GateService(site, folder, clock=clock, field=field, findings=findings).run(stop)
     finally:
         await field.close()
 

@@ -64,7 +64,7 @@ def _level(site: SiteConfiguration, gate: str, state: SiteState, readings: Mappi
     if structure is None:
         return None
     objective = state.controllers.get(structure.id, ControllerState()).objective
-    above = site.pool_above(structure.id)
+    above = site.pool_of_water(structure.id)
     places = [objective.partition(":")[2], f"{above.id}/tail" if above is not None else ""]
     places += [f"{pool.id}/{end}" for pool in site.pools_below(structure.id) for end in ("tail", "head")]
     return next((readings[place] for place in places if place in readings), None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import replace
 
 from edge_agent.gate_control.modbus_map.layout import MapSnapshot, next_snapshot
 from edge_agent.gate_control.modbus_map.server import ModbusMapServer
@@ -35,11 +34,22 @@ class MapPublisher:
         if self.server is not None and self._listening is None:
             self._listening = asyncio.create_task(self._listen(self.server), name="modbus map")
 
-    def show(self, readings: Mapping[str, Reading], flows_m3s: Mapping[str, float | None], modes: Mapping[str, str], now_s: float) -> None:
-        """After each completed scan. Flows are those through structures, computed in this very scan; None: not known."""
+    def show(
+        self,
+        readings: Mapping[str, Reading],
+        flows_m3s: Mapping[str, float | None],
+        modes: Mapping[str, str],
+        now_s: float,
+        doubts: Mapping[str, str] | None = None,
+    ) -> None:
+        """After each completed scan. Flows are those through structures, computed in this very scan; None: not known.
+
+        `doubts`: by structure, why its flow cannot be trusted: it is shown as bad, so that neighbours freeze what they make of it.
+        """
         if self.server is None:
             return
-        flows = {name: _flow(name, value) for name, value in flows_m3s.items()}
+        is_new = any(reading.is_fresh for reading in readings.values())
+        flows = {name: _flow(name, value, (doubts or {}).get(name, ""), is_new=is_new) for name, value in flows_m3s.items()}
         self._snapshot = next_snapshot(self._snapshot, readings, flows, modes, now_s)
         self.server.show(self._snapshot)
 
@@ -67,6 +77,7 @@ class MapPublisher:
                 return
 
 
-def _flow(structure: str, flow_m3s: float | None) -> Reading:
-    reading = Reading(flow_m3s, 0.0, Quality.GOOD, structure, (), flow_m3s is not None)
-    return reading if flow_m3s is not None else replace(reading, quality=Quality.BAD)
+def _flow(structure: str, flow_m3s: float | None, doubt: str, *, is_new: bool) -> Reading:
+    if flow_m3s is None or doubt:
+        return Reading(flow_m3s, 0.0, Quality.BAD, structure, (doubt,) if doubt else ())
+    return Reading(flow_m3s, 0.0, Quality.GOOD, structure, (), is_new)

@@ -61,6 +61,28 @@ POOL_ENDS = ("head", "tail")
 
 
 @dataclass(frozen=True)
+class Turns:
+    """A line that the volume of a pool's measured flows has followed while a level stood still, and when lines before it ended."""
+
+    began_s: float | None = None
+    turned_s: tuple[float, ...] = ()
+    """When a line ended, since the level stands still."""
+    near_ref_m3s: float = 0.0
+    far_ref_m3s: float = 0.0
+    """Flows as the line began; volumes are beside those."""
+    near_m3: float = 0.0
+    passed_m3: float = 0.0
+    """Of the other end, older than all bins that are kept."""
+    base_m3: tuple[float, float] = (0.0, 0.0)
+    """Least and largest volume that may have arrived from the other end, as the line began."""
+    far_m3: tuple[float, float] = (0.0, 0.0)
+    """And now."""
+    slopes_m3s: tuple[float, float] = (-1e9, 1e9)
+    """Lines between the two still fit."""
+    updated_at_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Stillness:
     """How long a level has shown the very same value, and how far it should have moved meanwhile by the flows around its pool."""
 
@@ -86,6 +108,7 @@ class Stillness:
     bin_sum_m3s: float = 0.0
     bin_count: int = 0
     updated_at_s: float = 0.0
+    turns: Turns = field(default_factory=Turns)
 
 
 @dataclass(frozen=True)
@@ -99,6 +122,8 @@ class PointHistory:
     loop_fault_since_s: float | None = None
     """Since when its current loop has said that it is broken (NAMUR NE 43)."""
     stillness: Stillness | None = None
+    doubt: str = ""
+    """Why what came last is not believed; empty where it is. A scan in which nothing came leaves it as it was."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +137,15 @@ class Reading:
     reasons: tuple[str, ...] = ()
     is_fresh: bool = False
     """Believed in this very scan."""
+    is_recent: bool = False
+    """Of the last round of sensing, and believed: a command may rest on it between two rounds."""
+    is_doubted: bool = False
+    """What came last was not believed: the value is an older one."""
+
+    @property
+    def is_now(self) -> bool:
+        """Young enough for a command."""
+        return self.is_fresh or self.is_recent
 
 
 @dataclass(frozen=True)
@@ -129,7 +163,11 @@ class ActuatorStatus:
     """All that the actuator of one gate says, beside its position."""
 
     is_known: bool = True
-    """False when the gate has facts that did not answer in this scan."""
+    """False when the gate has facts that did not answer, or not lately: no command rests on them."""
+    is_late: bool = False
+    """Not known for that reason alone that the next answer is still on its way; the facts are those of the last one."""
+    is_fresh: bool = True
+    """All facts are of this very scan."""
     selector: Selector = Selector.UNWIRED
     moving: bool = False
     closed_limit: bool = False
@@ -191,6 +229,8 @@ class Motion:
     is_retry: bool = False
     by: str = "controller"
     """`controller`, `manual`, `interlock`, `stop`, `limits` or `fallback`."""
+    is_from_old: bool = False
+    """`from_pct` is older than the order, and the gate may have been on its way: it is judged from where it is seen next."""
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,10 @@ class PointReader:
                 self._rounds[key] = asyncio.create_task(self._read_line(reads), name=f"read {'/'.join(key)}")
         if self._rounds:
             await asyncio.wait(self._rounds.values(), timeout=deadline_s)
+        return self.arrived()
+
+    def arrived(self) -> list[Sample]:
+        """What was read since the last call; asks for nothing."""
         samples, self._samples = self._samples, []
         return samples
 

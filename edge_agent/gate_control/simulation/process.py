@@ -94,7 +94,7 @@ class GateProcess:
         asked = [Pending(self._instruction(command)) for command in commands]
         for pending in asked:
             self._desk.put(pending)
-        await self.loop.scan()
+        await self.loop.scan(is_early=True)
         outcomes = [await pending.outcome() for pending in asked]
         return [Answer(outcome.accepted, outcome.reason or "; ".join(outcome.reasons), outcome.data) for outcome in outcomes]
 

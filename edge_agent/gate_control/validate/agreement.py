@@ -42,6 +42,7 @@ def _together(found: Mapping[str, Reading], used: Mapping[str, Reading], doubted
         "+".join(used),
         tuple(reasons),
         any(reading.is_fresh for reading in used.values()),
+        all(reading.is_now for reading in used.values()),
     )
 
 

@@ -18,19 +18,22 @@ LEAST_RATE_GAP_S = 1.0
 """Changes are judged over at least this time: the time between two samples of one device wavers."""
 DEGRADED_SHARE = 0.5
 """Of `stale_after_s`."""
+RECENT_GRACE_S = 0.11
+"""Sample times are kept in steps of a tenth of a scan, never later than they were."""
 LOOP_FAULT_LOW_MA, LOOP_FAULT_HIGH_MA = 3.6, 21.0
 LOOP_VALID_LOW_MA, LOOP_VALID_HIGH_MA = 3.8, 20.5
 """NAMUR NE 43."""
 
 
 def validate_point(
-    point: Point, history: PointHistory, samples: Sequence[Sample], now: Now, *, source: str
+    point: Point, history: PointHistory, samples: Sequence[Sample], now: Now, *, source: str, recent_s: float = 0.0
 ) -> tuple[PointHistory, Reading]:
     """A point's reading from what came in this scan, in whatever order it came.
 
     A change is too fast when it exceeds `max_rate_per_s` times the time since the last believed value (at least one
     second), so that a true step is believed after a while. A current loop that says it is broken is bad as soon as that
-    has lasted `fault_after_s`, however young the last value is.
+    has lasted `fault_after_s`, however young the last value is. Up to `recent_s` old a value that nothing cast doubt on since
+    counts as recent.
     """
     history = begun(history, now)
     before = history
@@ -38,41 +41,44 @@ def validate_point(
     for sample in in_order(samples):
         history, problem = _take(point, history, sample, now)
         problems += [problem] if problem else []
+        history = _doubted(history, problem)
     if not samples:
-        problems.append("nothing came in this scan")
-    fresh = history.value is not None and (before.value is None or history.sampled_at_s > before.sampled_at_s)
-    reasons = tuple(dict.fromkeys(problems))
+        problems.append(history.doubt or "nothing came in this scan")
+    is_fresh = history.value is not None and (before.value is None or history.sampled_at_s > before.sampled_at_s)
     age_s = age_of(history, now)
-    if history.value is None or age_s > point.stale_after_s:
-        return history, Reading(history.value, age_s, Quality.BAD, source, (*reasons, f"no value for {age_s:.0f} s"))
-    broken_s = _loop_broken_s(point, history, now)
-    if broken_s is not None:
-        return history, Reading(history.value, age_s, Quality.BAD, source, (*reasons, f"current loop broken for {broken_s:.0f} s"))
-    if age_s > DEGRADED_SHARE * point.stale_after_s:
-        return history, Reading(history.value, age_s, Quality.DEGRADED, source, (*reasons, f"{age_s:.0f} s old"), fresh)
-    if not _is_inside_loop(point, history.value):
-        reason = f"current loop outside {LOOP_VALID_LOW_MA} to {LOOP_VALID_HIGH_MA} mA"
-        return history, Reading(history.value, age_s, Quality.DEGRADED, source, (*reasons, reason), fresh)
-    return history, Reading(history.value, age_s, Quality.GOOD, source, reasons, fresh)
+    quality, why = _judge(point, history, age_s, now)
+    reading = Reading(history.value, age_s, quality, source, (*dict.fromkeys(problems), *why))
+    if quality is not Quality.BAD:
+        reading = replace(reading, is_fresh=is_fresh, is_recent=is_recent(history, age_s, recent_s))
+    return history, replace(reading, is_doubted=bool(history.doubt)) if history.doubt else reading
+
+
+def is_recent(history: PointHistory, age_s: float, recent_s: float) -> bool:
+    """Whether the last believed value is at most so old, with a little grace for clocks in steps, and nothing cast doubt on it since."""
+    return history.value is not None and not history.doubt and age_s <= recent_s + RECENT_GRACE_S
 
 
 def validate_fact(
-    history: PointHistory, samples: Sequence[Sample], now: Now, stale_after_s: float, *, source: str
+    history: PointHistory, samples: Sequence[Sample], now: Now, stale_after_s: float, *, source: str, recent_s: float = 0.0
 ) -> tuple[PointHistory, Reading]:
-    """What an actuator says about itself, 0 or 1. Unreadable it is bad at once; unheard of it is bad after `stale_after_s`."""
+    """What an actuator says about itself, 0 or 1. Unreadable it is bad at once; unheard of it is bad after `stale_after_s`.
+
+    Up to `recent_s` old it counts as recent.
+    """
     history = begun(history, now)
-    ordered = in_order(samples)
-    problem = ""
+    problem = history.doubt
     before_s = history.sampled_at_s if history.value is not None else None
-    for sample in ordered:
+    for sample in in_order(samples):
         problem = "" if sample.value in (0.0, 1.0) else sample.error or "is neither 0 nor 1"
         if not problem and (history.value is None or sample.sampled_at_s >= history.sampled_at_s):
             history = replace(history, value=sample.value, sampled_at_s=sample.sampled_at_s)
+    history = _doubted(history, problem)
     age_s = age_of(history, now)
     if problem or history.value is None or age_s > stale_after_s:
-        return history, Reading(history.value, age_s, Quality.BAD, source, (problem or f"no value for {age_s:.0f} s",))
+        why = (problem or f"no value for {age_s:.0f} s",)
+        return history, Reading(history.value, age_s, Quality.BAD, source, why, is_doubted=bool(problem))
     fresh = before_s is None or history.sampled_at_s > before_s
-    return history, Reading(history.value, age_s, Quality.GOOD, source, (), fresh)
+    return history, Reading(history.value, age_s, Quality.GOOD, source, (), fresh, is_recent(history, age_s, recent_s))
 
 
 def in_order(samples: Sequence[Sample]) -> list[Sample]:
@@ -94,6 +100,25 @@ def age_of(history: PointHistory, now: Now) -> float:
     """Of the last believed value; without one, since the point was first asked for."""
     since_s = history.sampled_at_s if history.value is not None else history.first_seen_s
     return max(0.0, now.monotonic_s - (since_s if since_s is not None else now.monotonic_s))
+
+
+def _judge(point: Point, history: PointHistory, age_s: float, now: Now) -> tuple[Quality, tuple[str, ...]]:
+    """Quality of the last believed value, and why it is no better."""
+    if history.value is None or age_s > point.stale_after_s:
+        return Quality.BAD, (f"no value for {age_s:.0f} s",)
+    broken_s = _loop_broken_s(point, history, now)
+    if broken_s is not None:
+        return Quality.BAD, (f"current loop broken for {broken_s:.0f} s",)
+    if age_s > DEGRADED_SHARE * point.stale_after_s:
+        return Quality.DEGRADED, (f"{age_s:.0f} s old",)
+    if not _is_inside_loop(point, history.value):
+        return Quality.DEGRADED, (f"current loop outside {LOOP_VALID_LOW_MA} to {LOOP_VALID_HIGH_MA} mA",)
+    return Quality.GOOD, ()
+
+
+def _doubted(history: PointHistory, doubt: str) -> PointHistory:
+    """A copy only where something changed: it is asked for each point of each scan."""
+    return history if history.doubt == doubt else replace(history, doubt=doubt)
 
 
 def _take(point: Point, history: PointHistory, sample: Sample, now: Now) -> tuple[PointHistory, str]:

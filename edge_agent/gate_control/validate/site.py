@@ -17,6 +17,8 @@ from edge_agent.gate_control.validate.stillness import PoolFlows, watch_stillnes
 
 FACT_STALE_SCANS = 3.0
 FACT_STALE_AT_LEAST_S = 3.0
+RECENT_SCANS = 1.6
+"""A round of sensing begins with each scan and may take 0.6 of it: what the last round said is no older than this."""
 
 Histories = Mapping[str, PointHistory]
 
@@ -31,11 +33,13 @@ def validate_samples(
     came: dict[str, list[Sample]] = {}
     for sample in samples:
         came.setdefault(sample.point, []).append(sample)
+    recent_s = RECENT_SCANS * site.scan_period_s
     kept: dict[str, PointHistory] = {}
     readings: dict[str, Reading] = {}
     for point in site.points:
         history = histories.get(point.id, PointHistory())
-        kept[point.id], readings[point.id] = validate_point(point, history, came.get(point.id, ()), now, source=_source(point))
+        given = came.get(point.id, ())
+        kept[point.id], readings[point.id] = validate_point(point, history, given, now, source=_source(point), recent_s=recent_s)
     _validate_facts(site, histories, came, now, kept, readings)
     points = {point.id: point for point in site.points}
     for pool in site.pools:
@@ -59,10 +63,12 @@ def _validate_facts(
     readings: dict[str, Reading],
 ) -> None:
     stale_after_s = max(FACT_STALE_AT_LEAST_S, FACT_STALE_SCANS * site.scan_period_s)
+    recent_s = RECENT_SCANS * site.scan_period_s
     for gate in site.gates():
         for fact in facts_of(gate):
             key = f"{gate.id}.{fact}"
-            kept[key], readings[key] = validate_fact(histories.get(key, PointHistory()), came.get(key, ()), now, stale_after_s, source=key)
+            history, given = histories.get(key, PointHistory()), came.get(key, ())
+            kept[key], readings[key] = validate_fact(history, given, now, stale_after_s, source=key, recent_s=recent_s)
 
 
 def _watched(point: Point, pool: Pool, flows: PoolFlows, history: PointHistory, reading: Reading, now: Now) -> tuple[PointHistory, Reading]:

@@ -15,7 +15,8 @@ import pytest
 
 from edge_agent.gate_control.check.yaml_site import load_site
 from edge_agent.gate_control.journal.writer import Journal
-from edge_agent.gate_control.loop.service import GateService, ModbusField
+from edge_agent.gate_control.loop.modbus_field import ModbusField
+from edge_agent.gate_control.loop.service import GateService
 from edge_agent.gate_control.simulation.devices import SimulatedDevices
 from edge_agent.gate_control.simulation.example import example_canal, example_site, site_yaml
 from edge_agent.gate_control.simulation.integrator_delay import Canal

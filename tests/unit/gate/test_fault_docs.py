@@ -11,7 +11,7 @@ from edge_agent.gate_control.update.updater import Outcome
 ROOT = Path(__file__).parents[3]
 FAULTS = (ROOT / "docs" / "operations" / "gate-faults.md").read_text()
 UPDATES = (ROOT / "docs" / "operations" / "gate-updates.md").read_text()
-SETTINGS = {"comms_lost", "drive_to", "on_bad_sensor", "stale_after_s", "longest_deferral_s", "after_s"}
+SETTINGS = {"comms_lost", "timer_s", "heartbeat_register", "drive_to", "on_bad_sensor", "stale_after_s", "longest_deferral_s", "after_s"}
 
 
 def test_each_alarm_has_its_row_in_the_fault_table() -> None:

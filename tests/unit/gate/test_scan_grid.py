@@ -1,19 +1,20 @@
 """The loop's grid: late scans are measured and skipped, never made up for in a burst; systemd is fed only in time."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edge_agent.gate_control.console.desk import Pending
-from edge_agent.gate_control.decide.instructions import Instruction
+from edge_agent.gate_control.decide.instructions import Instruction, Outcome
 from edge_agent.gate_control.decide.modes import Place, Role
 from edge_agent.gate_control.decide.restart import SavedState
 from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.loop.clock_trust import ClockTrust
 from edge_agent.gate_control.loop.scan import GateLoop, Ports
-from edge_agent.gate_control.model.values import Command, Sample, StopMotion, WriteOutcome
+from edge_agent.gate_control.model.values import Command, MoveTo, Sample, StopMotion, WriteOutcome
 from edge_agent.gate_control.simulation.example import example_site
 from shared.clock import SystemClock
 from shared.contracts.gate_command import GateAction, GateVerb
@@ -43,6 +44,8 @@ class Field:
     def __init__(self, clock: SystemClock) -> None:
         self.clock = clock
         self.reads = 0
+        self.answered = 0
+        self.acts_in_s = 0.0
         self.slow_on: dict[int, float] = {}
         self.fail_on: set[int] = set()
         self.stop = asyncio.Event()
@@ -53,6 +56,7 @@ class Field:
     async def read(self, deadline_s: float) -> Sequence[Sample]:
         self.reads += 1
         await asyncio.sleep(self.slow_on.get(self.reads, 0.0))
+        self.answered += 1
         if self.reads >= self.stop_after:
             self.stop.set()
         if self.reads in self.fail_on:
@@ -62,10 +66,14 @@ class Field:
         values = {"g1-position": 32.0, "g1-level": 2.0} | {f"g1.{name}": value for name, value in facts.items()}
         return [Sample(name, value, now_s) for name, value in values.items()]
 
+    def arrived(self) -> Sequence[Sample]:
+        return []
+
     async def act(
         self, commands: Sequence[Command], deadline_s: float, openings_pct: Mapping[str, float | None] | None = None
     ) -> Sequence[WriteOutcome]:
         self.commands += commands
+        await asyncio.sleep(self.acts_in_s)
         return [WriteOutcome(command.gate, command, self.error) for command in commands]
 
 
@@ -81,6 +89,10 @@ class Counter:
         self.waiting.append(pending)
         self.arrived.set()
         return pending
+
+    async def ask(self, verb: str, **params: Any) -> Outcome:
+        async with asyncio.timeout(5.0):
+            return await self.put(GateAction(gate="g1", verb=GateVerb(verb), params=params)).outcome()
 
     def take(self) -> tuple[Pending, ...]:
         taken = tuple(pending.take() for pending in self.waiting)
@@ -120,6 +132,23 @@ def make(tmp_path: Path, *, plan: Any = None, scan_period_s: float = 0.1) -> Ben
     loop = GateLoop(example_site(scan_period_s=scan_period_s), ports, clock, trust, state)
     loop.take_up(state, is_known=False)
     return Bench(loop, devices, desk, journal, notified, interlocks, saved)
+
+
+@asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[None]:
+    bench.field.stop_after = 1_000
+    task = asyncio.create_task(bench.loop.run(bench.field.stop))
+    try:
+        yield
+    finally:
+        bench.field.stop.set()
+        await task
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10.0):
+        while not condition():
+            await asyncio.sleep(0.005)
 
 
 async def test_a_scan_that_took_too_long_skips_what_it_missed_and_feeds_no_watchdog(tmp_path: Path) -> None:
@@ -198,22 +227,53 @@ async def test_what_is_still_moving_is_stopped_at_the_end(tmp_path: Path) -> Non
     assert isinstance(bench.field.commands[-1], StopMotion)
 
 
-async def test_a_command_is_carried_out_by_a_scan_of_its_own_and_answered_with_the_reason(tmp_path: Path) -> None:
-    bench = make(tmp_path, plan=make_plan(PositionObjective(opening_pct=32.0)), scan_period_s=5.0)
-    bench.field.stop_after = 1_000
-    running = asyncio.create_task(bench.loop.run(bench.field.stop))
-    try:
-        await bench.desk.put(GateAction(gate="g1", verb=GateVerb.MODE, params={"mode": "manual"})).outcome()
-        # the first scan of a process only observes; the second is this command's own, long before the grid's next
-        async with asyncio.timeout(2.0):
-            await bench.desk.put(GateAction(gate="g1", verb=GateVerb.MODE, params={"mode": "manual"})).outcome()
-            outcome = await bench.desk.put(GateAction(gate="g1", verb=GateVerb.MOVE, params={"opening_pct": 50.0})).outcome()
-    finally:
-        bench.field.stop.set()
-        await running
-    assert outcome.accepted
-    assert "moved by ana to 50.0 %" in outcome.reasons
-    assert [command.gate for command in bench.field.commands] == ["g1"]
+async def test_a_command_is_carried_out_by_a_scan_of_its_own_which_asks_no_device_and_is_answered_with_the_reason(tmp_path: Path) -> None:
+    bench = make(tmp_path, plan=make_plan(PositionObjective(opening_pct=32.0)), scan_period_s=1.0)
+    async with running(bench):
+        await until(lambda: bench.field.reads == 3)
+        moved = await bench.desk.ask("move", opening_pct=50.0)
+        assert moved.accepted
+        assert "moved by ana to 50.0 %" in moved.reasons
+        stopped = await bench.desk.ask("stop")
+        assert stopped.accepted
+        assert bench.field.reads == 3
+    assert [type(command) for command in bench.field.commands] == [MoveTo, StopMotion]
+
+
+async def test_a_command_that_arrives_while_a_slow_line_is_read_does_not_wait_for_it(tmp_path: Path) -> None:
+    bench = make(tmp_path, plan=make_plan(PositionObjective(opening_pct=32.0)), scan_period_s=1.0)
+    async with running(bench):
+        await until(lambda: bench.field.reads == 3)
+        bench.field.slow_on = {4: 0.5}
+        await until(lambda: bench.field.reads == 4)
+        assert bench.field.answered == 3
+        assert (await bench.desk.ask("move", opening_pct=50.0)).accepted
+        assert (await bench.desk.ask("stop")).accepted
+        assert [type(command) for command in bench.field.commands] == [MoveTo, StopMotion]
+        assert bench.field.answered == 3
+        # the scan that was interrupted is done all the same
+        await until(lambda: bench.field.answered == 4)
+
+
+async def test_before_anything_was_read_a_command_waits_for_the_first_answers(tmp_path: Path) -> None:
+    bench = make(tmp_path, scan_period_s=0.5)
+    bench.field.slow_on = {1: 0.2}
+    async with running(bench):
+        await until(lambda: bench.field.reads == 1)
+        await bench.desk.ask("mode", mode="manual")
+        assert bench.field.answered == 1
+
+
+async def test_a_command_whose_device_takes_its_time_costs_no_scan_of_the_grid(tmp_path: Path) -> None:
+    bench = make(tmp_path, plan=make_plan(PositionObjective(opening_pct=32.0)), scan_period_s=0.4)
+    async with running(bench):
+        await until(lambda: bench.field.reads == 3)
+        bench.field.acts_in_s = 0.5
+        await bench.desk.ask("move", opening_pct=50.0)
+        # late, and not left out
+        began_s = bench.field.clock.monotonic_s()
+        await until(lambda: bench.field.reads == 4)
+        assert bench.field.clock.monotonic_s() - began_s < 0.3
 
 
 async def test_a_command_that_its_device_did_not_take_is_answered_so(tmp_path: Path) -> None:
