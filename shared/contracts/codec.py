@@ -73,7 +73,12 @@ def describe_validation(error: Exception) -> str:
     """One line: each wrong field and why."""
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(f"{'.'.join(str(part) for part in item['loc']) or '(top)'}: {item['msg']}" for item in error.errors())
+    return "; ".join(_describe(".".join(str(part) for part in item["loc"]), item["msg"]) for item in error.errors())
+
+
+def _describe(place: str, message: str) -> str:
+    said = message.removeprefix("Value error, ")
+    return f"{place}: {said}" if place else said
 
 
 def _check_version(version: object, model: type[Document], subject: str) -> None:

@@ -38,10 +38,19 @@ def run_command(arguments: Sequence[str] | None, run_site: RunSite, more: Sequen
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # the reader (head, less) has gone: not our error; the interpreter must not complain at exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (ArithmeticError, ValueError, LookupError, TypeError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            return _reader_has_gone()
+        if options.command == "run":
+            raise  # systemd's log wants all of it
+        sys.stderr.write(f"munbon-gate: a fault of ours, please report it: {options.command}: {type(error).__name__}: {error}\n")
+        return 1
+
+
+def _reader_has_gone() -> int:
+    """`head` or `less` was closed: not our error; the interpreter must not complain at exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def make_parser(run_site: RunSite, more: Sequence[AddCommands] = ()) -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from edge_agent.gate_control.console.cli_options import Commands, add_asking, duration_s, find_socket, write_out
-from edge_agent.gate_control.console.client import act
+from edge_agent.gate_control.console.client import act, as_answer
 from edge_agent.gate_control.console.render import answer_text
 from shared.contracts.codec import validate
 from shared.contracts.gate_command import CommandView, GateAction, GateVerb
@@ -30,7 +30,7 @@ def send(options: argparse.Namespace, action: GateAction | SiteAction, *, note: 
         GateSaidNo: it refused.
     """
     params = action.to_json() | ({"note": note} if note else {})
-    return validate(act(find_socket(options), params), CommandView, subject="answer of the gate")
+    return as_answer(act(find_socket(options), params), CommandView)
 
 
 def _add_moves(commands: Commands) -> None:
@@ -119,7 +119,7 @@ def _checked(content: dict[str, Any], model: type[GateAction] | type[SiteAction]
     try:
         return validate(content, model, subject="munbon-gate")
     except Malformed as error:
-        raise UsageError(error.message, subject="munbon-gate", remedy="see --help of the command") from error
+        raise UsageError(error.message, remedy="see --help of the command") from error
 
 
 def _show(options: argparse.Namespace, view: CommandView) -> int:

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -20,6 +21,8 @@ DEFAULT_SOCKET = "/run/munbon-gate/gate.sock"
 SOCKET_VARIABLE = "MUNBON_GATE_SOCKET"
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
+LONGEST_S = 3_660 * 86_400.0
+"""Ten years; much more, and no calendar has the other end."""
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -61,7 +64,15 @@ def duration_s(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
     if found is None or float(found[1]) <= 0.0:
         raise argparse.ArgumentTypeError(f"{text!r} is no length of time; write for example 90s, 15m, 6h or 2d")
-    return float(found[1]) * _UNITS_S[found[2] or "s"]
+    length_s = float(found[1]) * _UNITS_S[found[2] or "s"]
+    if length_s > LONGEST_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than {LONGEST_S / 86_400.0:.0f} days")
+    return length_s
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal, or of COLUMNS; None for a pipe or a file, which take what comes."""
+    return shutil.get_terminal_size((0, 0)).columns or None if sys.stdout.isatty() or "COLUMNS" in os.environ else None
 
 
 def write_out(options: argparse.Namespace, data: dict[str, Any], text: str) -> None:

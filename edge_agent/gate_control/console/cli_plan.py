@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_agent.gate_control.console.cli_act import send
 from edge_agent.gate_control.console.cli_options import Commands, add_asking, find_socket, write_out
-from edge_agent.gate_control.console.client import ask
+from edge_agent.gate_control.console.client import as_answer, ask
 from edge_agent.gate_control.console.render import answer_text, plan_text
 from shared.clock import SystemClock
 from shared.contracts.base import format_utc
@@ -39,7 +39,7 @@ def add_commands(commands: Commands) -> None:
 
 def _show(options: argparse.Namespace) -> int:
     data = ask(find_socket(options), GateOperation.PLAN_SHOW)
-    write_out(options, data, plan_text(PlanView.model_validate(data)))
+    write_out(options, data, plan_text(as_answer(data, PlanView)))
     return 0
 
 
@@ -48,7 +48,7 @@ def _set(options: argparse.Namespace) -> int:
         raise UsageError("give objectives (g1=position:40) or --file, one of them", subject="munbon-gate plan set")
     socket = find_socket(options)
     content = _from_file(options.file) if options.file else {"gates": dict(_objective(text) for text in options.objectives)}
-    status = GateStatus.model_validate(ask(socket, GateOperation.STATUS))
+    status = as_answer(ask(socket, GateOperation.STATUS), GateStatus)
     defaults = {"kind": "GatePlan", "schema_version": "1.0", "site": status.site, "generation": 1}
     plan = defaults | {"valid_from": format_utc(SystemClock().wall())} | content
     try:
@@ -56,7 +56,7 @@ def _set(options: argparse.Namespace) -> int:
     except ContractError as error:
         raise UsageError(error.message, subject=error.subject, remedy="correct it; the plan in force stays") from error
     data = ask(socket, GateOperation.PLAN_SET_LOCAL, {"plan": plan})
-    write_out(options, data, plan_text(PlanView.model_validate(data)))
+    write_out(options, data, plan_text(as_answer(data, PlanView)))
     return 0
 
 

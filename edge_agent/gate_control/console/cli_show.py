@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+from datetime import timedelta
 
-from edge_agent.gate_control.console.cli_options import Commands, add_asking, duration_s, find_socket, write_out
-from edge_agent.gate_control.console.client import ask
+from edge_agent.gate_control.console.cli_options import Commands, add_asking, duration_s, find_socket, terminal_width, write_out
+from edge_agent.gate_control.console.client import as_answer, ask
 from edge_agent.gate_control.console.history import GateHistory, read_history
 from edge_agent.gate_control.console.render import alarms_text, history_text, status_text
 from shared.clock import SystemClock
@@ -35,13 +36,13 @@ def _status(options: argparse.Namespace) -> int:
     socket = find_socket(options)
     if not options.watch:
         data = ask(socket, GateOperation.STATUS)
-        write_out(options, data, status_text(GateStatus.model_validate(data)))
+        write_out(options, data, status_text(as_answer(data, GateStatus), terminal_width()))
         return 0
     if options.output == "json":
         raise UsageError("--watch is for people; programs ask again", subject="munbon-gate status")
     while True:
         try:
-            text = status_text(GateStatus.model_validate(ask(socket, GateOperation.STATUS)))
+            text = status_text(as_answer(ask(socket, GateOperation.STATUS), GateStatus), terminal_width())
         except Retryable as error:
             text = f"{error}\n"  # the gate may be restarting: go on watching
         sys.stdout.write((_HOME_AND_CLEAR if sys.stdout.isatty() else "") + text)
@@ -50,14 +51,14 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _alarms(options: argparse.Namespace) -> int:
-    status = GateStatus.model_validate(ask(find_socket(options), GateOperation.STATUS))
-    write_out(options, {"alarms": [alarm.to_json() for alarm in status.alarm_table]}, alarms_text(status))
+    status = as_answer(ask(find_socket(options), GateOperation.STATUS), GateStatus)
+    write_out(options, {"alarms": [alarm.to_json() for alarm in status.alarm_table]}, alarms_text(status, terminal_width()))
     return 0
 
 
 def _history(options: argparse.Namespace) -> int:
     socket, until = find_socket(options), SystemClock().wall()
-    status = GateStatus.model_validate(ask(socket, GateOperation.STATUS))
+    status = as_answer(ask(socket, GateOperation.STATUS), GateStatus)
     if options.gate not in status.gates:
         known = ", ".join(sorted(status.gates))
         raise UsageError(f"gate {options.gate} is not at site {status.site}; it has {known}", subject="munbon-gate history")
@@ -68,7 +69,7 @@ def _history(options: argparse.Namespace) -> int:
         until,
     )
     braille = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    write_out(options, found.to_json(), history_text(found, options.since, until, braille=braille))
+    write_out(options, found.to_json(), history_text(found, until - timedelta(seconds=options.since), until, braille=braille))
     return 0
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import socket
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from shared.contracts.codec import decode
+from shared.contracts.base import Contract
+from shared.contracts.codec import decode, validate
 from shared.contracts.gate_socket import GateOperation, GateReply, GateRequest
 from shared.contracts.limits import MAX_SOCKET_LINE_BYTES
 from shared.errors import ContractError, Permanent, Retryable
 
+AnswerT = TypeVar("AnswerT", bound=Contract)
 EXIT_REFUSED = 3
 EXIT_NOT_ALLOWED = 6
 _NOT_ALLOWED = frozenset({"NotAllowed", "Forbidden"})
@@ -50,6 +52,18 @@ def act(path: Path, params: dict[str, Any], *, timeout_s: float = 15.0) -> dict[
         return _ask(path, request, timeout_s)
     except AnswerLost:
         return _ask(path, request, timeout_s)
+
+
+def as_answer(data: dict[str, Any], model: type[AnswerT]) -> AnswerT:
+    """The gate's data as what it should be.
+
+    Raises:
+        Retryable: it is something else: a gate of another version, or no gate.
+    """
+    try:
+        return validate(data, model, subject="answer of the gate")
+    except ContractError as error:
+        raise Retryable(f"{error}", subject="gate", remedy="use the munbon-gate of the version that runs") from error
 
 
 class AnswerLost(Retryable):

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.contracts.base import Contract, UtcTime
+from shared.contracts.base import Contract, UtcTime, format_utc
+from shared.contracts.codec import validate
 from shared.contracts.gate_socket import JournalKind, JournalPage, JournalRecord
 
 PAGE_RECORDS = 1_000
@@ -45,7 +46,9 @@ def read_history(read_page: ReadPage, gate: str, since_s: float, until: datetime
     for record in _records_since(read_page, until - timedelta(seconds=since_s)):
         if record.kind is JournalKind.SAMPLES:
             if record.gate == gate:
-                samples.append(HistorySample.model_validate({"at": record.at, **record.data}))
+                samples.append(
+                    validate({"at": format_utc(record.at), **record.data}, HistorySample, subject=f"sample {record.cursor} of the journal")
+                )
         elif record.gate in (gate, ""):
             events.append(record)
     return GateHistory(gate=gate, samples=tuple(samples), events=tuple(events))

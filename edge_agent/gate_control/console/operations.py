@@ -76,7 +76,8 @@ class Operations:
             return refusal(request_id, "Failed", f"the gate could not answer: {type(error).__name__}: {error}")
 
     async def _status(self, _request: GateRequest, _caller: Caller) -> Contract:
-        return self._site.status()
+        view = self._site.plan_view()
+        return self._site.status().model_copy(update={"plan_generation": view.generation, "local_plan": view.local is not None})
 
     async def _plan_set(self, request: GateRequest, _caller: Caller) -> Contract:
         return await self._site.set_plan(envelope_bytes(request))

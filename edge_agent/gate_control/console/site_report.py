@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edge_agent.gate_control.check.canal import check_canal, unseen
+from edge_agent.gate_control.check.canal import check_canal
 from edge_agent.gate_control.check.finding import Finding, SiteInvalid
 from edge_agent.gate_control.check.loop_rules import PlacedLoop, placed_loops
+from edge_agent.gate_control.check.notes import notes_of
 from edge_agent.gate_control.check.site_file import SiteFile
 from edge_agent.gate_control.check.site_rules import check_site
 from edge_agent.gate_control.check.yaml_site import load_site, read_site
@@ -51,8 +52,8 @@ class Judged:
     path: Path
     file: SiteFile | None
     findings: tuple[Finding, ...]
-    unseen: tuple[Finding, ...] = ()
-    """What is no mistake, but cannot be judged from the files that were given."""
+    notes: tuple[Finding, ...] = ()
+    """What is no mistake, but worth knowing."""
 
     @property
     def rows(self) -> list[LoopRow]:
@@ -76,7 +77,7 @@ def check(paths: Sequence[Path], *, as_json: bool = False) -> int:
             if one.findings:
                 sys.stderr.write(findings_text(one.path, one.findings))
             elif one.file is not None:
-                sys.stdout.write(good_text(one.path, one.file.site, one.rows) + unseen_text(one))
+                sys.stdout.write(good_text(one.path, one.file.site, one.rows) + notes_text(one))
         if len(judged) > 1:
             sys.stderr.write(together_text(judged))
     return BAD if any(one.findings for one in judged) else GOOD
@@ -103,8 +104,8 @@ def judge(paths: Sequence[Path]) -> tuple[Judged, ...]:
     files = [one.file for one in read if one.file is not None]
     if len(files) < len(read):
         return tuple(read)
-    together = zip(read, check_canal(files), unseen(files), strict=True)
-    return tuple(replace(one, findings=(*one.findings, *between), unseen=blind) for one, between, blind in together)
+    together = zip(read, check_canal(files), notes_of(files), strict=True)
+    return tuple(replace(one, findings=(*one.findings, *between), notes=notes) for one, between, notes in together)
 
 
 def _as_json(judged: Judged) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def _as_json(judged: Judged) -> dict[str, Any]:
         "file": str(judged.path),
         "good": not judged.findings,
         "findings": [asdict(one) for one in judged.findings],
-        "unseen": [asdict(one) for one in judged.unseen],
+        "notes": [asdict(one) for one in judged.notes],
         "loops": [asdict(row) for row in judged.rows],
     }
 
@@ -182,10 +183,10 @@ def good_text(path: Path, site: SiteConfiguration, rows: Sequence[LoopRow]) -> s
     return head + (f"\n{loops_text(rows)}" if rows else "")
 
 
-def unseen_text(judged: Judged) -> str:
-    """What these files do not show; nothing of it is a mistake."""
-    told = "".join(f"  line {one.line}: {one.problem}\n    why: {one.reason}\n    do:  {one.remedy}\n" for one in judged.unseen)
-    return f"\nnot seen from here:\n{told}" if told else ""
+def notes_text(judged: Judged) -> str:
+    """What is no mistake."""
+    told = "".join(f"  line {one.line}: {one.problem}\n    why: {one.reason}\n    do:  {one.remedy}\n" for one in judged.notes)
+    return f"\nno mistakes, but worth knowing:\n{told}\n" if told else ""
 
 
 def together_text(judged: Sequence[Judged]) -> str:

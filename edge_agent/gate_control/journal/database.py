@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from shared.contracts.gate_socket import JournalKind, JournalPage, JournalRecord
 
@@ -74,6 +75,11 @@ class StoredBlock:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that may move between threads; the caller sees to one at a time."""
     return sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
+
+
+def connect_frozen(path: Path) -> sqlite3.Connection:
+    """A connection to a file that nobody writes, on a disk that takes no writes."""
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True, isolation_level=None)
 
 
 class JournalDatabase:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from edge_agent.gate_control.journal.database import JournalDatabase, StoredBlock
+from edge_agent.gate_control.journal.database import JournalDatabase, StoredBlock, connect_frozen
 from shared.errors import Permanent, UsageError
 
 T = TypeVar("T")
@@ -17,17 +18,32 @@ class ScanReader:
     """One open file.
 
     Raises:
-        UsageError: there is no journal there.
+        UsageError: there is no journal there, or this user may not read it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        if not path.exists():
-            raise UsageError("there is no journal here", subject=str(path), remedy="name the site's file with --config, or give --journal")
         try:
-            self._database = JournalDatabase(path, for_reading=True)
-        except sqlite3.Error as error:
+            with path.open("rb"):
+                pass
+        except FileNotFoundError as error:
+            remedy = "name the site's file with --config, or give --journal"
+            raise UsageError("there is no journal here", subject=str(path), remedy=remedy) from error
+        except OSError as error:
+            raise UsageError(f"cannot be read: {error.strerror}", subject=str(path), remedy="ask as root or as the gate's user") from error
+        try:
+            self._database = self._open(path)
+        except (sqlite3.Error, TypeError) as error:
             raise UsageError(f"is not a journal: {error}", subject=str(path), remedy="give the right file with --journal") from error
+
+    def _open(self, path: Path) -> JournalDatabase:
+        try:
+            return JournalDatabase(path, for_reading=True)
+        except sqlite3.OperationalError:
+            if os.access(path.parent, os.W_OK):
+                raise
+            # a card that is read-only takes no files beside it: what is in the file itself can be read all the same
+            return JournalDatabase(path, connect=connect_frozen, for_reading=True)
 
     def close(self) -> None:
         """Close the file."""

@@ -39,6 +39,8 @@ class JournalSource:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reader = ScanReader(path)
+        self.damaged: list[str] = []
+        """Blocks that could not be read, and why; those beside them are."""
 
     def close(self) -> None:
         """Close the file."""
@@ -53,10 +55,10 @@ class JournalSource:
         return self._reader.block_ids(format_utc(since or EARLIEST), format_utc(until or LATEST))
 
     def chapters(self, ids: list[int]) -> Iterator[Chapter]:
-        """These blocks, one at a time; those that were trimmed meanwhile are left out.
+        """These blocks, one at a time; those that were trimmed meanwhile are left out, and damaged ones noted in `damaged`.
 
         Raises:
-            Permanent: a block or its configuration is damaged, or of a version that this one cannot read.
+            Permanent: the file cannot be read.
         """
         for block_id in ids:
             found = self._reader.block(block_id)
@@ -65,6 +67,13 @@ class JournalSource:
             stored, text = found
             try:
                 site = SiteConfiguration.model_validate_json(text)
-                yield Chapter(block_id, stored, site, read_block(Steps(site), unpack(stored.content)))
-            except (BlockDamaged, ValueError) as error:
-                raise Permanent(f"block {block_id}: {error}", subject=str(self._path)) from error
+                chapter = Chapter(block_id, stored, site, read_block(Steps(site), unpack(stored.content)))
+            except (BlockDamaged, Permanent, ValueError) as error:
+                self.damaged.append(f"block of {stored.began_at}: {error}")
+                continue
+            yield chapter
+
+    def span(self, block_id: int) -> tuple[str, str] | None:
+        """First and last time of a block; None where it was trimmed meanwhile."""
+        found = self._reader.block(block_id)
+        return (found[0].began_at, found[0].ended_at) if found is not None else None

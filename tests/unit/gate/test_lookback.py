@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
-from datetime import timedelta
+import shutil
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_agent.gate_control.journal.code_digest import code_digest
 from edge_agent.gate_control.journal.database import JournalDatabase, StoredBlock
 from edge_agent.gate_control.journal.packing import pack
 from edge_agent.gate_control.lookback.commands import DIFFERENT, add_commands, moment
+from edge_agent.gate_control.lookback.moments import read_moment
 from shared.contracts.base import format_utc
-from shared.errors import MunbonError
+from shared.errors import MunbonError, Permanent, UsageError
 from tests.fakes.gate_site import START
 from tests.fakes.gate_story import Story, one_gate_site
 
@@ -142,10 +149,99 @@ def test_a_missing_or_damaged_journal_is_named(tmp_path: Path) -> None:
             run("replay", "--journal", tmp_path / name)
 
 
-def test_a_time_is_read_as_people_type_it_and_nonsense_is_refused() -> None:
-    assert moment("2026-05-01T06:00:00Z") == START
-    with pytest.raises(argparse.ArgumentTypeError, match="is no time"):
-        moment("yesterday")
+@pytest.mark.parametrize(
+    "text", ["yesterday", "25:00", "2026-02-30", "", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "99999999d ago"]
+)
+def test_nonsense_and_times_that_no_calendar_knows_are_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no moment; write 17:05"):
+        moment(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2026-05-01T06:00:00Z", "2026-05-01T06:00:00Z"),
+        ("20260501T060000Z", "2026-05-01T06:00:00Z"),
+        ("2026-05-01 13:00", "2026-05-01T06:00:00Z"),
+        ("2026-05-01", "2026-04-30T17:00:00Z"),
+        ("2026-05-01T08:00:00+02:00", "2026-05-01T06:00:00Z"),
+        ("17:05", "2026-05-01T10:05:00Z"),
+        ("17:05:30", "2026-05-01T10:05:30Z"),
+        ("18:30", "2026-04-30T11:30:00Z"),
+        ("today 18:30", "2026-05-01T11:30:00Z"),
+        ("yesterday 17:05", "2026-04-30T10:05:00Z"),
+        ("10m ago", "2026-05-01T10:50:00Z"),
+        ("-90s", "2026-05-01T10:58:30Z"),
+        ("2d", "2026-04-29T11:00:00Z"),
+        ("now", "2026-05-01T11:00:00Z"),
+    ],
+)
+def test_a_time_is_read_as_people_type_it(text: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Bangkok")
+    time.tzset()
+    try:
+        assert format_utc(read_moment(text, datetime(2026, 5, 1, 11, tzinfo=UTC))) == meant
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@given(st.text(max_size=30), st.datetimes(timezones=st.just(UTC)))
+def test_whatever_is_typed_is_a_moment_or_refused(text: str, now: datetime) -> None:
+    with contextlib.suppress(ValueError):
+        assert read_moment(text, now).tzinfo is UTC
+
+
+def test_a_question_about_a_time_in_which_nothing_ran_is_answered_by_the_scan_before_and_that_is_said(
+    journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = StoredBlock("2026-05-01T09:00:00Z", "2026-05-01T09:05:00Z", "boot", 1, "c", "s", b"damaged")
+    with contextlib.closing(JournalDatabase(journal)) as database:
+        database.append_block(later, "{}")
+    run("explain", "g1", "--journal", journal, "--at", "2026-05-01T08:00:00Z")
+    shown = capsys.readouterr().out
+    assert "none was made until 2026-05-01T09:00:00Z, the process was not running" in shown
+    run("explain", "g1", "--journal", journal, "-o", "json")
+    assert "newer scans cannot be read: block of 2026-05-01T09:00:00Z" in json.loads(capsys.readouterr().out)["gap"]
+    run("explain", "g1", "--journal", journal, "--at", format_utc(BEGAN + timedelta(seconds=100)), "-o", "json")
+    assert json.loads(capsys.readouterr().out)["gap"] == ""
+    with pytest.raises(Permanent, match="scans are kept from 2026-05-01T06:01:40Z"):
+        run("explain", "g1", "--journal", journal, "--at", "2026-04-30")
+
+
+def test_a_damaged_block_is_named_and_the_others_are_decided_again(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = StoredBlock("2026-05-01T09:00:00Z", "2026-05-01T09:05:00Z", "boot", 1, "c", "s", b"damaged")
+    with contextlib.closing(JournalDatabase(journal)) as database:
+        database.append_block(damaged, "{}")
+    assert run("replay", "--journal", journal, "-o", "json") == DIFFERENT
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["scans"], shown["differences"]) == (SCANS, [])
+    assert "block of 2026-05-01T09:00:00Z" in shown["unreadable"][0]
+
+
+def test_a_gate_that_is_not_there_is_wrong_input(journal: Path) -> None:
+    with pytest.raises(UsageError, match="is not at site north; it has g1"):
+        run("explain", "g9", "--journal", journal)
+
+
+def test_a_journal_that_this_user_may_not_read_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "gate.sqlite").mkdir()
+    with pytest.raises(UsageError, match="cannot be read"):
+        run("explain", "g1", "--journal", tmp_path / "gate.sqlite")
+
+
+@pytest.mark.root
+def test_a_journal_on_a_card_that_is_read_only_is_read(journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = tmp_path / "card"
+    card.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(card)], check=True)
+    try:
+        shutil.copy(journal, card / "gate.sqlite")
+        subprocess.run(["mount", "-o", "remount,ro", str(card)], check=True)
+        assert run("explain", "g1", "--journal", card / "gate.sqlite") == 0
+    finally:
+        subprocess.run(["umount", "-l", str(card)], check=True)
+    assert "because" in capsys.readouterr().out
 
 
 def test_the_shadow_ends_after_the_scans_asked_for_and_tells_what_it_saw(
