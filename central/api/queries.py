@@ -14,6 +14,7 @@ from shared.contracts.api import (
     EventView,
     FleetStatus,
     GateAlarmView,
+    GatePlanInForce,
     GatePlanView,
     GateView,
     NodeView,
@@ -154,7 +155,17 @@ def read_plan(tx: Transaction, site: str) -> GatePlanView:
     record = gates.get_plan(tx, site)
     if record is None:
         raise NotFound("has no plan", subject=f"site {site}", remedy="set one with: munbon gate plan set")
-    return views.plan_view(record)
+    return views.plan_view(record, _plan_in_force(tx, site))
+
+
+def _plan_in_force(tx: Transaction, site: str) -> GatePlanInForce | None:
+    """What the site's node reported last of the plan that it obeys."""
+    said = [report for report in reports.list_reports(tx).values() if report.status.site is not None and report.status.site.site == site]
+    if not said:
+        return None
+    newest = max(said, key=lambda report: report.received_at)
+    generation = newest.status.site.plan_generation if newest.status.site is not None else 0
+    return views.plan_in_force(newest, gates.find_plan(tx, site, generation))
 
 
 def node_of_site(tx: Transaction, site: str) -> str:

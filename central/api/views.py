@@ -28,6 +28,7 @@ from shared.contracts.api import (
     AuditView,
     EventView,
     GateAlarmView,
+    GatePlanInForce,
     GatePlanView,
     GateSampleView,
     GateView,
@@ -214,6 +215,7 @@ def gate_views(record: NodeRecord, report: NodeReport, now: datetime) -> tuple[G
             presence=presence,
             summary=summary,
             plan_generation=site.plan_generation,
+            local_plan=site.local_plan,
             hold=site.hold,
             hold_reasons=site.hold_reasons,
             reachable=site.reachable,
@@ -239,8 +241,24 @@ def sample_view(sample: GateSample) -> GateSampleView:
     )
 
 
-def plan_view(record: GatePlanRecord) -> GatePlanView:
-    """The newest plan of a site."""
+def plan_in_force(report: NodeReport, kept: GatePlanRecord | None) -> GatePlanInForce | None:
+    """What a node said of its site's plan; `kept`: central's copy of the plan that it named."""
+    site = report.status.site
+    if site is None:
+        return None
+    return GatePlanInForce(
+        generation=site.plan_generation,
+        local=site.local_plan,
+        reported_at=report.received_at,
+        reachable=site.reachable,
+        set_at=kept.set_at if kept is not None else None,
+        set_by=kept.set_by if kept is not None else "",
+        plan=kept.plan.to_json() if kept is not None else None,
+    )
+
+
+def plan_view(record: GatePlanRecord, in_force: GatePlanInForce | None = None) -> GatePlanView:
+    """The newest plan of a site, and the one in force."""
     return GatePlanView(
         site=record.site,
         node=record.node,
@@ -251,6 +269,7 @@ def plan_view(record: GatePlanRecord) -> GatePlanView:
         set_at=record.set_at,
         set_by=record.set_by,
         plan=record.plan.to_json(),
+        in_force=in_force,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from central.cli import exits
 from central.cli.arguments import GateArgument, SiteArgument
 from central.cli.client import Client
 from central.cli.exits import CliError
-from central.cli.output import Format, OutputOption, age, line, note, number, out, phase, plain, print_json, table
+from central.cli.output import Format, OutputOption, age, line, note, number, out, phase, plain, print_json, printable, table
 from central.cli.session import clock, connect, signer_of
 from central.cli.tables import Column
 from central.render.yaml_reader import read_documents
@@ -128,14 +129,16 @@ def set_plan(
 
 @plans.command("show", epilog="Example: munbon gate plan show north")
 def show_plan(site: SiteArgument, output: OutputOption = Format.TABLE) -> None:
-    """The newest plan that was sent to a site, and what became of it."""
+    """The plan that the gates of a site obey; and the newest that was sent, where it is another one, with what became of it."""
     with connect() as client:
         view = client.get(f"/gates/{site}/plan", GatePlanView)
     if output is Format.JSON:
         print_json(view)
         return
-    out.print(line(_plan_line(view)))
-    out.print(json.dumps(view.plan, indent=2, ensure_ascii=False) if view.plan else "", markup=False)
+    for text, plan in plan_parts(view, clock.wall()):
+        out.print(text, markup=False)
+        if plan is not None:
+            out.print(json.dumps(plan, indent=2, ensure_ascii=False), markup=False)
 
 
 def gates_table(views: Sequence[GateView]) -> RenderableType:
@@ -153,7 +156,7 @@ def gates_table(views: Sequence[GateView]) -> RenderableType:
             plain(view.summary.setpoint.replace("upstream_level", "level") or "-"),
             plain(view.summary.mode or "-"),
             phase(view.summary.quality or "-"),
-            str(view.plan_generation),
+            f"local ({view.plan_generation})" if view.local_plan else str(view.plan_generation),
             age(view.summary.sampled_at, now),
             f"[red]{plain(', '.join(view.summary.alarms))}[/]" if view.summary.alarms else "-",
         )
@@ -181,6 +184,29 @@ def _chart(gate: str, samples: Sequence[GateSampleView]) -> RenderableType:
     bounds = f" {min(known):.3f} to {max(known):.3f} m" if known else " no samples yet"
     width = max(_LEAST_BARS, min(_MOST_BARS, out.width - len(f"{gate} opening {bounds}")))
     return Group("", f"{gate} level   {sparkline(levels, width)}{bounds}", f"{gate} opening {sparkline(openings, width)}")
+
+
+def plan_parts(view: GatePlanView, now: datetime) -> list[tuple[str, dict[str, Any] | None]]:
+    """Lines, each with the plan that belongs below it: what is in force, then the newest where it is not that one."""
+    said = view.in_force
+    newest = printable(_newest_words(view))
+    if said is None:
+        return [(f"In force: not known, no node has reported site {view.site}", None), (newest, view.plan)]
+    told = f"as node {view.node} said {age(said.reported_at, now)} ago" + ("" if said.reachable else ", whose gate process does not answer")
+    if said.local:
+        central = f"plan {said.generation} stands by" if said.generation else "none of central's stands by"
+        lines: list[tuple[str, dict[str, Any] | None]] = [(f"In force: a plan made at the site; {central} ({told})", None)]
+        return [*lines, (newest, view.plan)]
+    if not said.generation:
+        return [(f"In force: no plan ({told})", None), (newest, view.plan)]
+    by = f", set by {printable(said.set_by)}" if said.set_by else ""
+    lines = [(f"In force: plan {said.generation}{by} ({told})", said.plan)]
+    return lines if said.generation == view.generation else [*lines, (newest, view.plan)]
+
+
+def _newest_words(view: GatePlanView) -> str:
+    reason = f" - {view.code}: {view.reason}" if view.reason else ""
+    return f"Newest:   plan {view.generation}, {view.delivery}{reason}; set by {view.set_by}"
 
 
 def _plan_line(view: GatePlanView) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from central.model import Conflict, GatePlanRecord, GateSample, NodeReport, PlanDelivery, StoredEvent
 from central.store import rows, tables
@@ -17,6 +17,8 @@ from shared.contracts.gate_plan import GatePlan
 _PLANS = tables.gate_plans
 _SAMPLES = tables.gate_samples
 _MAX_CODE, _MAX_REASON = 64, 2_000
+_LOCAL = "local"
+"""State of a plan that was made at the site: its generation has nothing to do with those of central."""
 
 
 def add_plan(tx: Transaction, record: GatePlanRecord) -> GatePlanRecord:
@@ -57,11 +59,25 @@ def get_plan(tx: Transaction, site: str) -> GatePlanRecord | None:
     return None if row is None else _plan(row)
 
 
+def find_plan(tx: Transaction, site: str, generation: int) -> GatePlanRecord | None:
+    """The plan of a site with this generation, or None."""
+    row = tx.execute(select(_PLANS).where(_PLANS.c.site == site, _PLANS.c.generation == generation)).first()
+    return None if row is None else _plan(row)
+
+
 def list_plans(tx: Transaction) -> tuple[GatePlanRecord, ...]:
-    """Newest plan of each site, by site."""
-    newest = select(_PLANS.c.site, func.max(_PLANS.c.generation).label("generation")).group_by(_PLANS.c.site).subquery()
-    same = (_PLANS.c.site == newest.c.site) & (_PLANS.c.generation == newest.c.generation)
-    return tuple(_plan(row) for row in tx.execute(select(_PLANS).join(newest, same).order_by(_PLANS.c.site)))
+    """Newest plan of each site, and where that was refused the newest that was accepted, which is in force; by site."""
+    newest = _newest(tx, select(_PLANS.c.site, func.max(_PLANS.c.generation).label("generation")))
+    accepted = _PLANS.c.delivery == PlanDelivery.ACCEPTED.value
+    before = _newest(tx, select(_PLANS.c.site, func.max(_PLANS.c.generation).label("generation")).where(accepted))
+    outdone = {plan.site for plan in newest if plan.delivery is PlanDelivery.REFUSED}
+    return tuple(sorted((*newest, *(plan for plan in before if plan.site in outdone)), key=lambda plan: (plan.site, plan.generation)))
+
+
+def _newest(tx: Transaction, of_each_site: Select[tuple[str, int]]) -> list[GatePlanRecord]:
+    named = of_each_site.group_by(_PLANS.c.site).subquery()
+    same = (_PLANS.c.site == named.c.site) & (_PLANS.c.generation == named.c.generation)
+    return [_plan(row) for row in tx.execute(select(_PLANS).join(named, same))]
 
 
 def list_undelivered(tx: Transaction, node: str | None = None) -> tuple[GatePlanRecord, ...]:
@@ -88,7 +104,7 @@ def note_deliveries(tx: Transaction, stored: Iterable[StoredEvent], reports: Ite
     """Mark plans by what their own node says, in events or in its status."""
     said: list[tuple[str, Any, Any, PlanDelivery, dict[str, Any]]] = []
     for item in stored:
-        if item.event.event_type is EventType.GATE_PLAN_ACCEPTED:
+        if item.event.event_type is EventType.GATE_PLAN_ACCEPTED and item.event.data.get("state") != _LOCAL:
             said.append((item.node, item.event.data.get("site"), item.event.data.get("generation"), PlanDelivery.ACCEPTED, {}))
         elif item.event.event_type is EventType.GATE_PLAN_REFUSED:
             data = item.event.data

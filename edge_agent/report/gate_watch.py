@@ -97,6 +97,7 @@ def summarise(status: GateStatus) -> SiteSummary:
         site=status.site,
         reachable=True,
         plan_generation=status.plan_generation,
+        local_plan=status.local_plan,
         hold=status.hold,
         hold_reasons=status.hold_reasons,
         gates=gates,
@@ -110,4 +111,4 @@ def _essence(site: SiteSummary) -> object:
         for gate, found in site.gates.items()
     }
     alarms = tuple((alarm.key, alarm.state) for alarm in site.alarms)
-    return site.site, site.reachable, site.plan_generation, site.hold, gates, alarms
+    return site.site, site.reachable, site.plan_generation, site.local_plan, site.hold, gates, alarms

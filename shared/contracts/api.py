@@ -252,7 +252,9 @@ class GateView(Contract):
     presence: Presence
     summary: GateSummary
     plan_generation: int = 0
-    """In force at the gate process."""
+    """Of the newest plan of central that the gate process accepted: in force, unless `local_plan`."""
+    local_plan: bool = False
+    """A plan made at the site is in force: central's stands by."""
     reachable: bool = False
     """Whether the node's agent reached the gate process."""
     hold: bool = False
@@ -276,8 +278,24 @@ class GatePlanSet(Request):
     envelope: dict[str, Any]
 
 
+class GatePlanInForce(Contract):
+    """What the gate process of a site obeys, as its node reported it last."""
+
+    generation: int = 0
+    """Of the newest plan of central that it accepted; 0 for none."""
+    local: bool = False
+    """A plan made at the site outranks it until a person releases that one."""
+    reported_at: UtcTime
+    reachable: bool = False
+    """Whether the gate process answered then."""
+    set_at: UtcTime | None = None
+    set_by: str = ""
+    plan: dict[str, Any] | None = None
+    """None where central does not have that plan."""
+
+
 class GatePlanView(Contract):
-    """The newest plan that central carries for a site, and what became of it."""
+    """The newest plan that was sent to a site, and what became of it; where that was refused, the one before is in force."""
 
     site: str
     node: str
@@ -289,6 +307,8 @@ class GatePlanView(Contract):
     set_at: UtcTime
     set_by: str
     plan: dict[str, Any] | None = None
+    in_force: GatePlanInForce | None = None
+    """None where no node has reported the site."""
 
 
 class GateCommandSend(Request):

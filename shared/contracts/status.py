@@ -81,6 +81,9 @@ class SiteSummary(Contract):
     site: str = ""
     reachable: bool = False
     plan_generation: int = 0
+    """Of the newest plan of central that the gate process accepted."""
+    local_plan: bool = False
+    """A plan made at the site is in force: central's stands by."""
     hold: bool = False
     hold_reasons: tuple[str, ...] = ()
     gates: dict[GateId, GateSummary] = Field(default_factory=dict)

@@ -146,6 +146,26 @@ async def test_a_gate_plan_rises_only_and_is_marked_by_its_own_node(database: Da
     assert await hear("pi-north", 3, EventType.GATE_PLAN_REFUSED, about) is PlanDelivery.ACCEPTED
 
 
+async def test_a_plan_made_at_the_site_is_not_taken_for_one_of_central(database: Database) -> None:
+    await database.run(lambda tx: enrol(tx, "pi-north"))
+    await database.run(lambda tx: gates.add_plan(tx, gate_plan(generation=3)))
+    made_there = event("pi-north", 1, EventType.GATE_PLAN_ACCEPTED, {"site": "north", "generation": 3, "state": "local", "author": "som"})
+    await database.run(lambda tx: events.store_batch(tx, events.IncomingBatch(events=[("pi-north", made_there)]), later(5)))
+    assert len(await database.read(gates.list_undelivered)) == 1
+
+
+async def test_where_the_newest_plan_was_refused_the_one_in_force_is_still_carried(database: Database) -> None:
+    await database.run(lambda tx: enrol(tx, "pi-north"))
+    for generation, delivery in ((2, PlanDelivery.ACCEPTED), (3, PlanDelivery.ACCEPTED), (4, PlanDelivery.REFUSED), (5, PlanDelivery.REFUSED)):
+        record = replace(gate_plan(generation=generation), delivery=delivery)
+        await database.run(partial(gates.add_plan, record=record))
+    assert [plan.generation for plan in await database.read(gates.list_plans)] == [3, 5]
+    found = await database.read(lambda tx: gates.find_plan(tx, "north", 3))
+    assert found is not None
+    assert found.plan.generation == 3
+    assert await database.read(lambda tx: gates.find_plan(tx, "north", 9)) is None
+
+
 async def test_a_status_that_shows_the_plan_in_force_marks_it_accepted(database: Database) -> None:
     await database.run(lambda tx: enrol(tx, "pi-north"))
     await database.run(lambda tx: gates.add_plan(tx, gate_plan(generation=3)))
