@@ -4,6 +4,8 @@ In the environment of a developer structlog finds rich and imports it, and much 
 """
 
 import hashlib
+import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -14,6 +16,7 @@ from deploy.harness.processes import Child, ProcessFailed, run_program
 from deploy.local_cluster.folders import cache_folder
 
 ROOT = Path(__file__).resolve().parents[2]
+UNITS = ROOT / "deploy" / "systemd"
 REQUIREMENTS = ROOT / "requirements"
 INSTALL_LIMIT_S = 600.0
 _PAGES = ("Pss", "Rss", "Private_Clean", "Private_Dirty")
@@ -66,9 +69,16 @@ async def _must(command: list[str]) -> None:
 
 
 def run_on(child: Child, script: str, module: str, interpreter: Path) -> None:
-    """Lets a child that was not started yet run in a node's environment: isolated, so that nothing of this one leaks in."""
+    """Lets a child that was not started yet run in a node's environment, with the variables of its systemd unit and none of ours."""
     place = next(index for index, word in enumerate(child.command) if Path(word).name == script)
-    child.command[place : place + 1] = [str(interpreter), "-I", "-m", module]
+    isolated = ["env", *(word for name in sorted(os.environ) if name.startswith("PYTHON") for word in ("-u", name))]
+    child.command[place : place + 1] = [*isolated, *unit_environment(script), str(interpreter), "-s", "-P", "-m", module]
+
+
+def unit_environment(script: str) -> list[str]:
+    """`NAME=value` for each variable that the program's systemd unit sets."""
+    lines = (UNITS / f"{script}.service").read_text(encoding="utf-8").splitlines()
+    return [word for line in lines if line.startswith("Environment=") for word in shlex.split(line.removeprefix("Environment="))]
 
 
 def memory_mib(pid: int) -> Mapping[str, float]:

@@ -25,8 +25,8 @@ def run_command(arguments: Sequence[str] | None, run_site: RunSite, more: Sequen
     """Exit code of one command, as `EXIT_CODES` lists them.
 
     `run_site` controls a site until stopped; it is given its settings, the folder where their relative paths start, and what
-    `check` holds against them. `more` adds the commands of folders that this one does not know. `is_run`: the command is `run`, and no other
-    is loaded.
+    `check` holds against them. `more` adds the commands of folders that this one does not know. `is_run`: the command is
+    `run`, and no other is loaded.
     """
     parser = _run_parser(run_site) if is_run else make_parser(run_site, more)
     options = parser.parse_args(arguments)

@@ -1,6 +1,8 @@
 """What the benches read of processes, and how they let a program run as on a node."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,16 @@ def test_the_memory_of_a_process_is_read_in_mib() -> None:
     assert 5 < found["Pss"] <= found["Rss"] < 2_000
 
 
-def test_a_program_runs_isolated_in_the_nodes_environment(tmp_path: Path) -> None:
-    child = Child("agent", ["env", "/venv/bin/munbon-agent", "run"], log=tmp_path / "log")
-    device.run_on(child, "munbon-agent", "edge_agent.main", Path("/node/bin/python"))
-    assert child.command == ["env", "/node/bin/python", "-I", "-m", "edge_agent.main", "run"]
+def test_a_program_runs_in_the_nodes_environment_with_its_units_variables_and_none_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/ours")
+    shown = "import os, sys; print(os.environ.get('PYTHONPATH'), os.environ['MALLOC_ARENA_MAX'], sys.flags.safe_path)"
+    child = Child("agent", ["env", "/venv/bin/munbon-agent", "-c", shown], log=tmp_path / "log")
+    device.run_on(child, "munbon-agent", "edge_agent.main", Path(sys.executable))
+    assert child.command[-4:] == ["-m", "edge_agent.main", "-c", shown]
+    run = [word for word in child.command if word not in ("-m", "edge_agent.main")]
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.split() == ["None", "1", "True"]
 
 
 async def test_an_environment_that_cannot_be_made_is_said_and_this_one_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
