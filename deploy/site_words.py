@@ -30,6 +30,8 @@ REFUSED = {
         "a rate below one resolution in a scan",
         "resolution, noise, scale or current loop that do not fit the valid range",
         "a resolution finer than the register's step",
+        "two points in one register, registers behind the last one, orders of words or bytes that mean nothing",
+        "a point whose owner is this site itself",
     ),
     "water": (
         "a pool below itself",
@@ -40,6 +42,8 @@ REFUSED = {
         "sills above the bank or gates under the bed",
         "flows above what a gate may or can pass",
         "delays faster than any wave",
+        "pools that stand higher than the water above them; low and high at one flow with two figures",
+        "offtakes that take more than their gate passes; drawdown limits of pools without a level",
     ),
     "motors": (
         "two gates on one register or one position; a position that is read from where the command is written",
@@ -47,7 +51,8 @@ REFUSED = {
         "limits that leave no room",
         "a deadband below two position counts or below the travel of the minimum run",
         "a tolerance below a count or above the deadband",
-        "relays without a hardware pulse limit, or with a useless one",
+        "relays without a hardware pulse limit, or with a useless one; a register of relays that two gates share",
+        "a setpoint elsewhere than the profile's, or scaled otherwise than the position",
         "a comms-lost timer below three heartbeats (scans, or rounds of a serial line whose units are all silent)",
     ),
     "interlocks": (
@@ -55,6 +60,7 @@ REFUSED = {
         "an action that makes the level worse",
         "points of another site alone",
         "two that can disagree without different priorities",
+        "one that acts in no mode",
     ),
     "loops": (
         "a phase margin below `phase_margin_min_deg` (45) or a gain margin below 6 dB at low or high flow, with the safe range",
@@ -63,6 +69,11 @@ REFUSED = {
         "two loops that may hold one pool, by plan or by fallback",
         "a fallback to a level that nothing holds, or that is another site's",
         "decouplers that go round in a circle",
+        "levels that would always be too old for the loop",
+    ),
+    "the process": (
+        "rules for alarms that there are not, or that would come too late for anybody",
+        "paths that are none or the same, a socket's path too long for the kernel, two roles for one user",
     ),
     "several sites together": (
         "two loops of two sites that may hold one pool, by plan or by fallback",

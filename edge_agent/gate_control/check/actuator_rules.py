@@ -18,6 +18,8 @@ COUNTS_IN_DEADBAND = 2.0
 BEATS_IN_TIMER = 3.0
 """Heartbeats that may be lost before the actuator acts by itself."""
 SPEED_MAX_M_PER_S = 0.5
+POSITION_ROOM = 0.5
+"""Of the travel, that a position may be believed beyond either end."""
 _ROUNDING = 1e-9
 
 
@@ -172,6 +174,15 @@ def _position(gate: Gate, position: Point, path: Path) -> Iterator[Remark]:
             f" but the travel is {min(counts):g} to {max(counts):g}"
         )
         yield Remark(where, problem, "an end position would count as a bad reading", "widen valid_min and valid_max")
+    room = POSITION_ROOM * (max(counts) - min(counts))
+    if position.valid_min < min(counts) - room or position.valid_max > max(counts) + room:
+        problem = (
+            f"point {position.id} is believed from {position.valid_min:g} to {position.valid_max:g},"
+            f" far beyond the travel, {min(counts):g} to {max(counts):g}"
+        )
+        yield Remark(
+            where, problem, "nonsense of the device would pass for a position", "let the valid range end a little beyond the travel"
+        )
 
 
 def _deadband(gate: Gate, position: Point, path: Path) -> Iterator[Remark]:

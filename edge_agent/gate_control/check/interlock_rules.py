@@ -31,6 +31,10 @@ def _trip(site: SiteConfiguration, interlock: Interlock, path: Path) -> Iterator
         problem = f"interlock {interlock.name} stands on points of another site alone"
         why = "protection must work while the network is gone"
         yield Remark((*path, "points"), problem, why, "name a sensor of this site")
+    if not interlock.modes:
+        yield Remark(
+            (*path, "modes"), f"interlock {interlock.name} acts in no mode", "it would never act", "remove modes, or name auto and manual"
+        )
     units = sorted({point.unit for point in points})
     if len(units) > 1:
         problem = f"interlock {interlock.name} compares {' and '.join(units)} with one trip value"

@@ -12,6 +12,9 @@ from edge_agent.gate_control.model.pools import Pool, Structure
 WAVE_MAX_M_PER_S = 15.0
 """No wave in a canal runs faster: sqrt(g h) of 10 m of water is 9.9 m/s."""
 GATE_MAX_M = 50.0
+TRAVEL_IN_DEPTHS = 2.0
+CAPACITY_LEAST = 0.01
+"""Of what passes with all gates open."""
 FLOW_SLACK = 1.25
 """What the flow law may be wrong by before a capacity is called nonsense."""
 
@@ -24,8 +27,10 @@ def pool_remarks(site: SiteConfiguration) -> Iterator[Remark]:
         yield from _levels(pool, path)
         yield from _points(site, pool, path)
         yield from _dynamics(site, pool, path)
+        yield from _offtakes(site, pool, path)
     for index, structure in enumerate(site.structures):
         yield from _structure(site, structure, ("structures", index))
+        yield from _downhill(site, structure, ("structures", index))
 
 
 def _tree(site: SiteConfiguration) -> Iterator[Remark]:
@@ -109,7 +114,47 @@ def _held_ends(site: SiteConfiguration, pool: Pool) -> set[str]:
     return {"tail_levels", "head_levels"} if is_local else {"tail_levels"}
 
 
+def _downhill(site: SiteConfiguration, structure: Structure, path: Path) -> Iterator[Remark]:
+    """Beds and levels fall from pool to pool; what stands higher than the water above it never gets any."""
+    above = site.pool_of_water(structure.id)
+    for pool in site.pools_below(structure.id):
+        if above is None or pool.id == above.id:
+            continue
+        if pool.invert_m >= above.level_max_m:
+            problem = (
+                f"the bed of pool {pool.id}, {pool.invert_m:g}, is not below level_max_m of {above.id} above it, {above.level_max_m:g}"
+            )
+            why = "water does not run uphill"
+            yield Remark(path, problem, why, "give both in m above one datum, and inlet and outlet in the direction of the flow")
+        elif pool.level_min_m >= above.level_max_m:
+            problem = f"pool {pool.id} is to stand at {pool.level_min_m:g} at least, {above.id} above it at {above.level_max_m:g} at most"
+            yield Remark(path, problem, "water does not run uphill", "give both in m above one datum")
+        elif pool.target_depth_m is not None and above.target_depth_m is not None:
+            low, high = pool.invert_m + pool.target_depth_m, above.invert_m + above.target_depth_m
+            if low >= high:
+                problem = f"the target of pool {pool.id}, {low:g}, is not below that of {above.id} above it, {high:g}"
+                yield Remark(path, problem, "at these levels nothing would run", "correct invert_m or target_depth_m of one of the two")
+
+
+def _offtakes(site: SiteConfiguration, pool: Pool, path: Path) -> Iterator[Remark]:
+    for index, offtake in enumerate(pool.offtakes):
+        structure = site.structure(offtake.structure) if offtake.structure is not None else None
+        if structure is not None and offtake.nominal_flow_m3s > structure.capacity_m3s:
+            where: Path = (*path, "offtakes", index, "nominal_flow_m3s")
+            flow_m3s, passes_m3s = offtake.nominal_flow_m3s, structure.capacity_m3s
+            problem = f"offtake {offtake.id} takes {flow_m3s:g} m3/s, and its gate {structure.id} passes {passes_m3s:g}"
+            yield Remark(where, problem, "more would be ordered than can come", "correct one of the two; flows are in m3/s")
+        if structure is not None and structure.id == pool.inlet:
+            problem = f"offtake {offtake.id} is {structure.id}, which feeds this pool"
+            yield Remark((*path, "offtakes", index, "structure"), problem, "water does not run in a circle", "name the gate that takes")
+
+
 def _dynamics(site: SiteConfiguration, pool: Pool, path: Path) -> Iterator[Remark]:
+    same = pool.low.flow_m3s == pool.high.flow_m3s
+    if same and (pool.low.delay_s, pool.low.area_m2) != (pool.high.delay_s, pool.high.area_m2):
+        problem = f"low and high are both at {pool.low.flow_m3s:g} m3/s, with two delays or areas"
+        why = "between the two nothing can be worked out, and the margin at other flows is not known"
+        yield Remark((*path, "low", "flow_m3s"), problem, why, "give the lowest and the highest flow")
     if pool.low.flow_m3s > pool.high.flow_m3s:
         problem = f"low.flow_m3s {pool.low.flow_m3s:g} is above high.flow_m3s {pool.high.flow_m3s:g}"
         yield Remark((*path, "low", "flow_m3s"), problem, "low and high are exchanged", "exchange them")
@@ -145,6 +190,10 @@ def _structure(site: SiteConfiguration, structure: Structure, path: Path) -> Ite
                 )
         if above is None:
             continue
+        if geometry.height_m > TRAVEL_IN_DEPTHS * (above.bank_m - above.invert_m):
+            problem = f"height_m {geometry.height_m:g}, and pool {above.id} is {above.bank_m - above.invert_m:g} m deep"
+            why = "most of the travel would be in the air, and each percent of opening far too much"
+            yield Remark((*where, "height_m"), problem, why, "give the travel of the opening in m")
         if geometry.sill_m >= above.level_max_m:
             what = "bank" if geometry.sill_m >= above.bank_m else "highest setpoint"
             limit_m = above.bank_m if what == "bank" else above.level_max_m
@@ -166,3 +215,9 @@ def _capacity(structure: Structure, above: Pool, path: Path) -> Iterator[Remark]
         problem = f"capacity_m3s {structure.capacity_m3s:g} is more than the {most:.3g} m3/s that passes with all gates open at level_max_m"
         why = "the controller would ask for flow that never comes, and wind up against the open gate"
         yield Remark((*path, "capacity_m3s"), problem, why, "correct capacity, width, height or sill; flows are in m3/s")
+    elif structure.capacity_m3s < CAPACITY_LEAST * most:
+        problem = (
+            f"capacity_m3s {structure.capacity_m3s:g} is a hundredth of the {most:.3g} m3/s that passes with all gates open at level_max_m"
+        )
+        why = "the gates could use a hundredth of their travel"
+        yield Remark((*path, "capacity_m3s"), problem, why, "correct capacity, width or height; metres, and m3/s")

@@ -11,14 +11,17 @@ from edge_agent.gate_control.check.actuator_rules import gates_of
 from edge_agent.gate_control.check.finding import Path, Remark
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.devices import Point
-from edge_agent.gate_control.model.gates import Gate
-from edge_agent.gate_control.model.pools import Pool, PoolDynamics
+from edge_agent.gate_control.model.gates import Drawdown, Gate
+from edge_agent.gate_control.model.pools import Pool, PoolDynamics, Structure
 
 TIMEOUT_LEAST_S = 0.01
 STALE_MOST_S = 4 * 3600.0
 HOUR_S, DAY_S = 3600.0, 86_400.0
 INTERLOCK_DELAY_MOST_S = 1800.0
 LEVEL_RATE_MOST_M_PER_S = 1.0
+NOISE_MOST_M = 0.05
+MOTION_MOST_S = 600.0
+LAG_MOST_S = 3600.0
 DEPTH_MOST_M = 20.0
 WAVE_LEAST_M_PER_S = 0.1
 WIDTHS_M = (0.02, 500.0)
@@ -65,7 +68,10 @@ def _point(point: Point, path: Path) -> Iterator[Remark]:
     if point.unit == "state" and (point.valid_min > 0.0 or point.valid_max < 1.0):
         problem = f"a state is believed from {point.valid_min:g} to {point.valid_max:g}"
         yield Remark((*path, "valid_max"), problem, "0 and 1 are its values", "write 'valid_min: 0', 'valid_max: 1'")
+    yield from _most(point.lag_s, LAG_MOST_S, (*path, "lag_s"), "nothing could be controlled by it")
     loop = point.current_loop
+    if loop is not None:
+        yield from _most(loop.fault_after_s, MOTION_MOST_S, (*path, "current_loop", "fault_after_s"), "a broken loop would go unnoticed")
     if loop is None or loop.low == loop.high:
         return
     step = abs(point.scale) * abs(loop.high - loop.low) / 16.0
@@ -84,6 +90,9 @@ def _level(point: Point, path: Path) -> Iterator[Remark]:
     if point.valid_max - point.valid_min > DEPTH_MOST_M:
         problem = f"a level is believed from {point.valid_min:g} to {point.valid_max:g} m"
         yield Remark((*path, "valid_max"), problem, "no canal is that deep; a wrong reading would pass", "give both in m above the datum")
+    if point.noise > NOISE_MOST_M:
+        problem = f"noise {point.noise:g} of a level"
+        yield Remark((*path, "noise"), problem, "no level can be held by such a sensor; every fault would pass for noise", "give it in m")
     if point.max_rate_per_s > LEVEL_RATE_MOST_M_PER_S:
         problem = f"max_rate_per_s {point.max_rate_per_s:g} of a level"
         yield Remark((*path, "max_rate_per_s"), problem, "no water rises so fast; every jump would pass", "give it in m in a second")
@@ -116,6 +125,7 @@ def _pool(site: SiteConfiguration, pool: Pool, path: Path) -> Iterator[Remark]:
         problem = f"high.flow_m3s {pool.high.flow_m3s:g}, and its outlet {passes.id} takes {passes.capacity_m3s:g}"
         yield Remark((*path, "high", "flow_m3s"), problem, _UNITS, "give flows in m3/s")
     yield from _drawdown(site, pool, (*path, "drawdown"))
+    yield from _agreement(site, pool, path)
 
 
 def _dynamics(pool: Pool, dynamics: PoolDynamics, path: Path) -> Iterator[Remark]:
@@ -130,8 +140,21 @@ def _dynamics(pool: Pool, dynamics: PoolDynamics, path: Path) -> Iterator[Remark
         yield Remark((*path, "area_m2"), problem, "gains follow from it", "give the backwater area in m2 and the length in m")
 
 
+def _agreement(site: SiteConfiguration, pool: Pool, path: Path) -> Iterator[Remark]:
+    """Where sensors are compared, their difference must be one that can be seen, and one that matters."""
+    groups = [names for names in (pool.head_levels, pool.tail_levels) if len(names) > 1]
+    seen_m = max((point.resolution for names in groups for name in names if (point := site.point(name)) is not None), default=0.0)
+    room_m = pool.level_max_m - pool.level_min_m
+    if groups and not seen_m < pool.disagree_m < max(room_m, seen_m):
+        problem = f"disagree_m {pool.disagree_m:g}, where sensors show steps of {seen_m:g} m and setpoints span {room_m:g} m"
+        yield Remark((*path, "disagree_m"), problem, "two sensors would always disagree, or never", "give it in m")
+
+
 def _drawdown(site: SiteConfiguration, pool: Pool, path: Path) -> Iterator[Remark]:
     depth_m = pool.bank_m - pool.invert_m
+    if pool.drawdown != Drawdown() and not pool.tail_levels:
+        problem = f"pool {pool.id} has a drawdown limit, and no tail_levels"
+        yield Remark(path, problem, "nothing tells how fast it falls: the limit would never act", "name the sensor, or remove the limit")
     seen_m = max((point.resolution for name in pool.tail_levels if (point := site.point(name)) is not None), default=0.0)
     for key, limit_m in (("per_hour_m", pool.drawdown.per_hour_m), ("per_day_m", pool.drawdown.per_day_m)):
         if limit_m is not None and not 2.0 * seen_m <= limit_m <= depth_m:
@@ -144,6 +167,18 @@ def _drawdown(site: SiteConfiguration, pool: Pool, path: Path) -> Iterator[Remar
 
 
 def _gate(site: SiteConfiguration, gate: Gate, path: Path) -> Iterator[Remark]:
+    for key, value_s in (("start_within_s", gate.motion.start_within_s), ("settle_s", gate.motion.settle_s)):
+        yield from _most(value_s, MOTION_MOST_S, (*path, "motion", key), "a stuck gate would go unnoticed")
+    rate = gate.limits.rate_pct_per_min
+    if rate is not None and gate.limits.deadband_pct > 60.0 * rate:
+        problem = f"at rate_pct_per_min {rate:g} the smallest move, {gate.limits.deadband_pct:g} %, takes more than an hour"
+        yield Remark((*path, "limits", "rate_pct_per_min"), problem, "the controller could hardly move", "give percent in a minute")
+    structure = site.structure_of(gate.id)
+    flow_m3s, capacity_m3s = gate.limits.flow_max_m3s, structure.capacity_m3s if structure is not None else 0.0
+    if flow_m3s is not None and not capacity_m3s / 1000.0 <= flow_m3s <= capacity_m3s * FLOW_FACTOR:
+        problem = f"flow_max_m3s {flow_m3s:g}, and the structure passes {capacity_m3s:g}"
+        yield Remark((*path, "limits", "flow_max_m3s"), problem, _UNITS, "give flows in m3/s")
+    yield from _most(gate.limits.reversal_pause_s, MOTION_MOST_S, (*path, "limits", "reversal_pause_s"), "protection would wait for it")
     yield from _most(gate.limits.rest_s, HOUR_S, (*path, "limits", "rest_s"), "the controller could hardly move")
     yield from _most(gate.fallback.after_s, DAY_S, (*path, "fallback", "after_s"), "the fallback would never come")
     timer_s = gate.actuator.comms_lost.timer_s
@@ -184,11 +219,23 @@ def _position(site: SiteConfiguration, gate: Gate, path: Path) -> Iterator[Remar
         yield Remark(where, problem, "the gate could be sent to a few places only", "correct the scale")
 
 
+def _drown(site: SiteConfiguration, structure: Structure, path: Path) -> Iterator[Remark]:
+    """Loops hold still below this head difference: one that is never reached is a gate that never moves."""
+    above = site.pool_of_water(structure.id)
+    most_m = (
+        above.level_max_m - min(above.invert_m, *(gate.geometry.sill_m for gate in structure.gates)) if above is not None else DEPTH_MOST_M
+    )
+    if structure.flow_loop.drown_limit_m >= most_m:
+        problem = f"drown_limit_m {structure.flow_loop.drown_limit_m:g}, and no more than {most_m:g} m of water stand before the gate"
+        yield Remark(path, problem, "every loop of this structure would hold still for ever", "give the least head difference in m")
+
+
 def _flows(site: SiteConfiguration) -> Iterator[Remark]:
     numbers = {point.id: index for index, point in enumerate(site.points)}
     for index, structure in enumerate(site.structures):
         loops = [("upstream_loop", structure.upstream_loop), ("downstream_loop", structure.downstream_loop)]
         names = [*structure.flow_loop.flow_points]
+        yield from _drown(site, structure, ("structures", index, "flow_loop", "drown_limit_m"))
         for key, loop in loops:
             if loop is not None:
                 names += [loop.decoupler_flow_point] if loop.decoupler_flow_point is not None else []

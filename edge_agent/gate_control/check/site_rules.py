@@ -8,7 +8,9 @@ from edge_agent.gate_control.check.finding import Finding, Lines, place
 from edge_agent.gate_control.check.interlock_rules import interlock_remarks
 from edge_agent.gate_control.check.loop_rules import loop_remarks
 from edge_agent.gate_control.check.pool_rules import pool_remarks
+from edge_agent.gate_control.check.process_rules import process_remarks
 from edge_agent.gate_control.check.references import unresolved
+from edge_agent.gate_control.check.register_rules import register_remarks
 from edge_agent.gate_control.check.scale_rules import scale_remarks
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 
@@ -19,5 +21,14 @@ def check_site(site: SiteConfiguration, lines: Lines) -> tuple[Finding, ...]:
     if missing:
         # the rules below follow these names; what they say of a gap would only confuse
         return place(missing, lines)
-    rules = (device_remarks, pool_remarks, actuator_remarks, interlock_remarks, loop_remarks, scale_remarks)
+    rules = (
+        process_remarks,
+        device_remarks,
+        register_remarks,
+        pool_remarks,
+        actuator_remarks,
+        interlock_remarks,
+        loop_remarks,
+        scale_remarks,
+    )
     return place([remark for rule in rules for remark in rule(site)], lines)

@@ -30,15 +30,17 @@ class CommandMap:
     stop_value: int = 0
     setpoint_value: int | None = None
     """Written to `command_register` after the setpoint, where the actuator asks for it."""
+    setpoint_register: int | None = None
+    """Holding register of the desired position."""
     comms_lost_position_register: int | None = None
     comms_lost_timer_register: int | None = None
 
 
 _COMMANDS = {
     # 5: 0 stop, 1 close, 2 open; 6: desired position; 13: position to go to without communication; 21: its timer in s
-    "rotork_iq": CommandMap(5, 0, None, comms_lost_position_register=13, comms_lost_timer_register=21),
-    # 0x1000: bit 0 OPEN, 1 CLOSE, 2 SETPOINT, one at a time; none: stop
-    "auma": CommandMap(0x1000, 0, 0b100),
+    "rotork_iq": CommandMap(5, 0, None, setpoint_register=6, comms_lost_position_register=13, comms_lost_timer_register=21),
+    # 0x1000: bit 0 OPEN, 1 CLOSE, 2 SETPOINT, one at a time; none: stop; 0x1002: setpoint
+    "auma": CommandMap(0x1000, 0, 0b100, setpoint_register=0x1002),
 }
 _FACT_BITS: Mapping[str, Mapping[str, tuple[tuple[int, int], ...]]] = {
     "rotork_iq": {

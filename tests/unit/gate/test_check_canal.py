@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from deploy.examples.canals import example_sites
-from edge_agent.gate_control.check.canal import check_canal, unseen
+from edge_agent.gate_control.check.canal import check_canal
 from edge_agent.gate_control.check.finding import Finding
+from edge_agent.gate_control.check.notes import notes_of
 from edge_agent.gate_control.check.site_file import SiteFile
 from edge_agent.gate_control.check.yaml_site import parse_site
 from edge_agent.gate_control.console.cli import run_command
@@ -236,18 +237,18 @@ def test_one_file_alone_says_what_it_cannot_see(tmp_path: Path, capsys: pytest.C
     path.write_text(SITES[2])
     assert run_command(["check", str(path)], never) == 0
     out = capsys.readouterr().out
-    assert "not seen from here:" in out
+    assert "no mistakes, but worth knowing:" in out
     assert "p2.tail, g3.flow: read from site canal-3, whose file is not looked at" in out
     assert "pool p1 has no inlet in this file" in out
     assert run_command(["check", str(path), "-o", "json"], never) == 0
-    assert len(json.loads(capsys.readouterr().out)["unseen"]) == 2
+    assert len(json.loads(capsys.readouterr().out)["notes"]) == 2
 
 
 def test_an_allow_list_that_nobody_can_judge_is_told_and_is_no_mistake() -> None:
     files = [site_file(number, text) for number, text in SITES.items()]
-    blind = dict(zip(SITES, unseen(files), strict=True))
-    assert ["whether canal-2 lets this site in" in one.problem for one in blind[1]] == [True]
-    assert not any(blind[number] for number in range(2, 9))
+    notes = dict(zip(SITES, notes_of(files), strict=True))
+    assert ["whether canal-2 lets this site in" in one.problem for one in notes[1]] == [True]
+    assert not any(notes[number] for number in range(2, 9))
 
 
 def test_sites_are_not_compared_before_each_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.examples.canals import example_sites
-from edge_agent.gate_control.check.canal import check_canal, unseen
+from edge_agent.gate_control.check.canal import check_canal
 from edge_agent.gate_control.check.finding import Finding, SiteInvalid
 from edge_agent.gate_control.check.loop_rules import placed_loops
+from edge_agent.gate_control.check.notes import notes_of
 from edge_agent.gate_control.check.site_file import SiteFile
 from edge_agent.gate_control.check.site_rules import check_site
 from edge_agent.gate_control.check.yaml_site import MAX_BYTES, parse_site
@@ -173,7 +174,7 @@ def test_whatever_becomes_of_a_site_it_is_judged_and_never_a_crash(data: st.Data
     if refused:
         return
     files = [SiteFile("site.yaml", site, lines), SiteFile("next.yaml", *parse_site(NEXT, source="next.yaml"))]
-    for one in (*(item for ones in check_canal(files) for item in ones), *(item for ones in unseen(files[:1]) for item in ones)):
+    for one in (*(item for ones in check_canal(files) for item in ones), *(item for ones in notes_of(files[:1]) for item in ones)):
         assert one.line >= 1
     if not found:
         # what is good has loops with figures that people can be shown
