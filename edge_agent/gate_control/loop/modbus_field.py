@@ -25,7 +25,7 @@ class ModbusField:
         """By gate: why its actuator did not take the last heartbeat."""
 
     @property
-    def pulse_errors(self) -> Mapping[str, str]:
+    def pulse_errors(self) -> dict[str, str]:
         """By gate: why its last pulse was not kept up or not ended by us."""
         return self._actuator.pulse_errors
 

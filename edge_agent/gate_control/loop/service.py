@@ -130,7 +130,7 @@ class GateService:
             put_state=self._state_file.put,
             plan=self.plans.in_force,
             remote_generation=self.plans.remote_generation,
-            conditions=self._conditions,
+            conditions=self.conditions,
             scanned=self._after_scan,
             notify=_notifier(),
         )
@@ -285,7 +285,7 @@ class GateService:
     def _record_plan(self, kind: JournalKind, data: dict[str, Any]) -> None:
         self.journal.append(kind, data=data)
 
-    def _conditions(self) -> dict[str, Raised]:
+    def conditions(self) -> dict[str, Raised]:
         """What is amiss with files, socket and settings, by alarm key."""
         found = {f"site/{name}": reason for name, reason in self.plans.problems.items()}
         if self._book.problem:

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,12 @@ class Bench:
         write_trust_root(self.folder / "gate-trust-root.json")
         return config
 
-    async def start(self, journal: Journal | None = None, *, armed: bool = True) -> None:
+    async def start(self, journal: Journal | None = None, *, armed: bool = True, findings: Sequence[str] = ()) -> None:
         """Start the service; a new site is armed, as a person there would."""
         settings = load_site(self.folder / "site.yaml")
         clock = SystemClock()
         self.field = ModbusField(settings, clock)
-        self.service = GateService(settings, self.folder, clock=clock, field=self.field, journal=journal)
+        self.service = GateService(settings, self.folder, clock=clock, field=self.field, journal=journal, findings=findings)
         self.stop = asyncio.Event()
         self.task = asyncio.create_task(self.service.run(self.stop))
         await until(lambda: self.status()["scan"] > 2)

@@ -1,0 +1,87 @@
+"""The actual flow of a structure, and who may act on it when a level or a gate beside it is not known."""
+
+import pytest
+
+from edge_agent.gate_control.decide.state import SiteState
+from edge_agent.gate_control.decide.topology import topology
+from edge_agent.gate_control.replay.step import Memory
+from edge_agent.gate_control.simulation.asce_sites import target_plan
+from edge_agent.gate_control.simulation.integrator_delay import canal_of
+from shared.contracts.gate_plan import DeliveryOrder
+from tests.fakes.gate import RUNNING, START, CanalBench, make_bench, make_plan, with_value
+from tests.fakes.simulated_canal import small_site
+
+
+def two_pools() -> CanalBench:
+    """g1 holds the pool below it, and passes on what g2 at its end lets through."""
+    site = small_site(2, scan_period_s=1.0, stale_after_s=30.0)
+    memory = Memory(SiteState(modes=dict.fromkeys(("g1", "g2"), RUNNING)))
+    return CanalBench(site, canal_of(site), target_plan(site, START), memory=memory)
+
+
+def silent(bench: CanalBench, *points: str) -> None:
+    bench.distort = lambda sample: with_value(sample, sample.point, None) if sample.point in points else sample
+
+
+@pytest.mark.parametrize("point", ["g2.position", "p2.head"])
+def test_a_neighbours_flow_that_rests_on_what_is_not_known_freezes_its_term_alone(point: str) -> None:
+    bench = two_pools()
+    bench.run(600)
+    assert bench.memory.state.flow_doubts == {}
+    assert bench.controller("g1").neighbour_flow_m3s is not None
+    silent(bench, point)
+    bench.run(120)
+    assert set(bench.memory.state.flow_doubts) == {"g2"}
+    assert bench.memory.state.flows_m3s["g2"] is not None
+    assert bench.controller("g1").neighbour_flow_m3s is None
+    assert bench.gate("g1").mode == "AUTO"
+    # what g2 does meanwhile moves g1 only by the level that it holds
+    before = bench.controller("g1").wanted_flow_m3s or 0.0
+    bench.canal.move_by_hand("g2", 90.0)
+    bench.run(60)
+    assert abs((bench.controller("g1").wanted_flow_m3s or 0.0) - before) < 0.1
+
+
+def test_a_flow_that_is_known_again_comes_back_without_a_kick() -> None:
+    bench = two_pools()
+    bench.run(600)
+    silent(bench, "g2.position")
+    bench.run(120)
+    bench.canal.actuators["g2"].position_pct += 5.0
+    before = bench.controller("g1").wanted_flow_m3s or 0.0
+    bench.distort = lambda sample: sample
+    for _ in range(130):
+        bench.scan()
+        wanted = bench.controller("g1").wanted_flow_m3s or 0.0
+        assert abs(wanted - before) < 0.08
+        before = wanted
+    assert bench.controller("g1").neighbour_flow_m3s is not None
+
+
+def test_a_gate_that_was_never_seen_has_no_flow_at_all() -> None:
+    bench = two_pools()
+    silent(bench, "g2.position")
+    bench.run(60)
+    assert bench.memory.state.flows_m3s["g2"] is None
+    assert "g2" in bench.memory.state.flow_doubts
+    assert bench.controller("g1").neighbour_flow_m3s is None
+
+
+def test_the_volume_of_an_order_is_an_estimate_while_its_flow_is_doubtful() -> None:
+    order = DeliveryOrder(order_id="o1", turnout="g1", start=START, flow_m3s=2.0, duration_s=900.0)
+    bench = make_bench(make_plan().model_copy(update={"orders": (order,)}))
+    bench.run(120)
+    assert bench.memory.state.orders.accounts["o1"].estimated_m3 == 0.0
+    silent(bench, "g1-level")
+    bench.run(120)
+    assert bench.memory.state.orders.accounts["o1"].estimated_m3 > 0.0
+
+
+def test_which_levels_and_flows_another_site_measures_is_worked_out_once() -> None:
+    site = small_site(2)
+    points = tuple(one.model_copy(update={"remote": "south"}) if one.id in ("p2.tail", "p1.head") else one for one in site.points)
+    remote = site.model_copy(update={"points": points})
+    places = {place.structure.id: place for place in topology(remote).structures}
+    assert places["g2"].remote_levels == {"p2.tail", "p2/tail", "p1.head"}
+    assert places["g1"].remote_levels == {"p1.head"}
+    assert topology(remote) is topology(remote)
