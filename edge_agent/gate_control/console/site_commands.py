@@ -17,7 +17,7 @@ def add_tune(commands: Any) -> None:
     """Registers `tune SITE [--margin DEG] [--pool ID] [-o yaml|json]`."""
     parser: argparse.ArgumentParser = commands.add_parser("tune", help="gains and filter for each pool, from its delay and area")
     parser.add_argument("site", type=Path, nargs="?", default=Path(DEFAULT_SITE), help=f"site.yaml (default {DEFAULT_SITE})")
-    parser.add_argument("--margin", type=float, default=DEFAULT_MARGIN_DEG, help="phase margin in degrees, 20 to 80 (default 60)")
+    parser.add_argument("--margin", type=float, default=DEFAULT_MARGIN_DEG, help="phase margin in degrees, 35 to 80 (default 60)")
     parser.add_argument("--pool", help="this pool only")
     parser.add_argument("-o", "--output", choices=("text", "yaml", "json"), default="text")
     parser.set_defaults(handler=lambda options: tune(options.site, options.margin, options.pool, output=options.output))

@@ -12,7 +12,7 @@ from typing import Any
 
 from edge_agent.gate_control.check.canal import check_canal
 from edge_agent.gate_control.check.finding import Finding, SiteInvalid
-from edge_agent.gate_control.check.loop_rules import PlacedLoop, placed_loops
+from edge_agent.gate_control.check.loop_rules import AGE_SCANS, PlacedLoop, placed_loops
 from edge_agent.gate_control.check.notes import notes_of
 from edge_agent.gate_control.check.site_file import SiteFile
 from edge_agent.gate_control.check.site_rules import check_site
@@ -22,6 +22,7 @@ from edge_agent.gate_control.model.pools import LevelLoop
 from shared.errors import UsageError
 
 GOOD, BAD = 0, 2
+LEAST_MARGIN_DEG, MOST_MARGIN_DEG = 35.0, 80.0
 MOST_SHOWN = 100
 """Of the findings of one file; more help nobody at once."""
 TUNED = ("kp_m2_per_s", "ti_s", "filter_s", "control_period_s")
@@ -125,8 +126,9 @@ def tune(path: Path, margin_deg: float, pool_id: str | None, *, output: str = "t
         UsageError: the file, the margin or the pool is wrong.
     """
     site = load_site(path)
-    if not 20.0 <= margin_deg <= 80.0:
-        raise UsageError(f"a margin of {margin_deg:g} degrees is not between 20 and 80", remedy="45 is quick, 60 is calm")
+    if not LEAST_MARGIN_DEG <= margin_deg <= MOST_MARGIN_DEG:
+        problem = f"a margin of {margin_deg:g} degrees is not between {LEAST_MARGIN_DEG:g} and {MOST_MARGIN_DEG:g}"
+        raise UsageError(f"{problem}; with 30 and less no level is young enough for the loop", remedy="45 is quick, 60 is calm")
     known = [pool.id for pool in site.pools]
     if pool_id is not None and pool_id not in known:
         raise UsageError(f"there is no pool '{pool_id}'", subject=str(path), remedy=f"pools: {', '.join(known) or 'none'}")
@@ -257,13 +259,19 @@ def _tuned(site: SiteConfiguration, margin_deg: float, pool_id: str | None) -> I
             placed_ones.append(PlacedLoop(feeder, "downstream_loop", nothing, pool, False, path, site.lag_s(pool.tail_levels)))
     for placed in placed_ones:
         if pool_id in (None, placed.pool.id):
-            yield placed, _gains(placed, margin_deg)
+            yield placed, _gains(placed, margin_deg, site.scan_period_s)
 
 
-def _gains(placed: PlacedLoop, margin_deg: float) -> LevelLoop:
+def _gains(placed: PlacedLoop, margin_deg: float, scan_s: float) -> LevelLoop:
     """Tuned, with whatever else the loop says in the file."""
     try:
         tuned = placed.tuned(margin_deg)
     except ValueError as error:
         raise UsageError(str(error), remedy="check the pool's delay_s and area_m2, or ask for another margin") from error
+    bears_s = replace(placed, loop=tuned).max_age_s()
+    if bears_s < AGE_SCANS * scan_s:
+        problem = (
+            f"pool {placed.pool.id}: at {margin_deg:g} degrees the loop bears levels of {bears_s:.1f} s, and a scan takes {scan_s:g} s"
+        )
+        raise UsageError(problem, remedy="ask for more margin, or scan faster")
     return placed.loop.model_copy(update={key: getattr(tuned, key) for key in TUNED})

@@ -148,3 +148,26 @@ def test_what_is_no_mistake_is_told_all_the_same() -> None:
         "read from site canal-3",
     ):
         assert told in said
+
+
+def canal_2(kp_m2_per_s: float, ti_s: float) -> str:
+    """Pool 7 of ASCE canal 2, with the filter and the period of gate-control's trial, in the place of p2."""
+    text = ONE.replace("low: {flow_m3s: 0.7, delay_s: 426, area_m2: 821}", "low: {flow_m3s: 0.7, delay_s: 564, area_m2: 19476}")
+    text = text.replace("high: {flow_m3s: 1.8, delay_s: 338, area_m2: 574}", "high: {flow_m3s: 1.8, delay_s: 514, area_m2: 17718}")
+    text = text.replace("    length_m: 1200\n", "    length_m: 2000\n    resonance_period_s: 1134\n    resonance_peak_s_per_m2: 0.0288\n")
+    text = text.replace("kp_m2_per_s: 0.411", f"kp_m2_per_s: {kp_m2_per_s:g}").replace("ti_s: 8400", f"ti_s: {ti_s:g}")
+    return text.replace("filter_s: 60", "filter_s: 450").replace("control_period_s: 60", "control_period_s: 300")
+
+
+def test_the_trap_on_canal_2_is_refused_with_its_two_degrees_and_a_range_that_is_safe() -> None:
+    # gains of 1.4 (0.471 A/tau, 6.03 tau) behind the filter of 5.3, sqrt(2 A R / w_r) = 450 s
+    (finding,) = findings_of(canal_2(0.471 * 19476 / 564, 6.03 * 564))
+    low_deg = float(finding.problem.split(" is ")[1].split()[0])
+    assert abs(low_deg - 2.0) < 0.5
+    low, high = (float(finding.remedy.split("kp_m2_per_s ")[1].split(" to ")[index].split()[0]) for index in (0, 1))
+    ti_s = float(finding.remedy.split("at ti_s ")[1].split(",")[0])
+    for kp in (low, 0.5 * (low + high), high):
+        assert findings_of(canal_2(kp, ti_s)) == ()
+    assert findings_of(canal_2(1.1 * 0.471 * 19476 / 564, ti_s)) != ()
+    # what was used there instead: 0.35 A / (tau + Ts + Tf), 8 (tau + Ts + Tf)
+    assert findings_of(canal_2(0.35 * 19476 / (564 + 300 + 450), 8 * (564 + 300 + 450))) == ()
