@@ -89,7 +89,7 @@ def _add_run(commands: Commands, run_site: RunSite) -> None:
 def _run(options: argparse.Namespace, run_site: RunSite) -> int:
     """A site that hangs together is run, with the mistakes that `check` would name: after a reboot control must go on."""
     # only here: the commands that ask a running gate stay light without it
-    from edge_agent.gate_control.check.site_rules import check_site
+    from edge_agent.gate_control.console.check_apart import check_apart
 
     site, lines = read_site(options.config)
-    return run_site(site, options.config.resolve().parent, check_site(site, lines))
+    return run_site(site, options.config.resolve().parent, check_apart(site, lines))

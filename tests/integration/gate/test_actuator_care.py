@@ -1,11 +1,18 @@
 """What is amiss with actuators and settings beside control: told as alarms and in the journal, while control goes on."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from edge_agent.gate_control.check import site_rules
+from edge_agent.gate_control.check.finding import Lines
+from edge_agent.gate_control.console import check_apart
 from edge_agent.gate_control.console.cli import run_command
 from edge_agent.gate_control.loop.service import GateService
+from edge_agent.gate_control.simulation.example import example_site
 from tests.integration.gate.conftest import Bench, until
 
 NO_REGISTER = 9_000
@@ -77,3 +84,11 @@ async def test_a_site_with_mistakes_is_run_and_each_of_them_told(bench: Bench) -
     table = bench.status()["alarm_table"]
     assert [row["priority"] for row in table if row["key"] == "site/configuration_unsound"] == ["low"]
     assert bench.gate()["mode"] in ("AUTO", "HOLD")
+
+
+def test_a_check_that_breaks_off_or_hangs_holds_no_gate_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_apart, "AT_MOST_S", 1)
+    monkeypatch.setattr(site_rules, "check_site", lambda _site, _lines: signal.pause())
+    assert check_apart.check_apart(example_site(), Lines({})) == ()
+    monkeypatch.setattr(site_rules, "check_site", lambda _site, _lines: 1 / 0)
+    assert check_apart.check_apart(example_site(), Lines({})) == ()
