@@ -7,13 +7,14 @@ has not seen is never dropped: an unacknowledged one stays, returned or not, unt
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from edge_agent.gate_control.decide.alarm_names import PRIORITIES, Priority, name_of
 from edge_agent.gate_control.decide.alarm_table import MEANINGS
 from edge_agent.gate_control.decide.mode_commands import Accepted, Answer, Refused
 from edge_agent.gate_control.model.configuration import AlarmRule
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import Now
 from shared.contracts.base import format_utc
 

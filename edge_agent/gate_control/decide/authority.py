@@ -11,7 +11,7 @@ limits may only move inward.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge_agent.gate_control.decide.asked import Request
 from edge_agent.gate_control.decide.control import clamp
@@ -21,6 +21,7 @@ from edge_agent.gate_control.decide.modes import Permit
 from edge_agent.gate_control.decide.motion import run_s
 from edge_agent.gate_control.decide.starts import StartHistory, may_reverse, may_start, record_start, record_stop, starts_last_hour
 from edge_agent.gate_control.model.gates import Gate
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ActuatorStatus, Command, GateState, Motion, MoveTo, Pulse, StopMotion
 
 CONSISTENT_SCANS = 2

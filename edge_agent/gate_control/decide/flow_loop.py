@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from edge_agent.gate_control.decide.asked import (
     PERIOD_TOLERANCE_S,
     Followed,
@@ -16,6 +14,7 @@ from edge_agent.gate_control.decide.asked import (
 )
 from edge_agent.gate_control.decide.control import clamp
 from edge_agent.gate_control.decide.sharing import Water, bay_flow_m3s, present_flow_m3s, share_flow
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ControllerState
 
 BIAS_SHARE = 0.25

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge_agent.gate_control.decide.asked import Request
 from edge_agent.gate_control.decide.authority import CONSISTENT_SCANS, Case, Ruling, judge
@@ -17,6 +17,7 @@ from edge_agent.gate_control.decide.starts import StartHistory, record_stop
 from edge_agent.gate_control.decide.status import actuator_status, position_pct
 from edge_agent.gate_control.model.devices import Point
 from edge_agent.gate_control.model.gates import Gate
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ActuatorStatus, GateState, Motion, Now, Quality, Reading, Selector
 
 

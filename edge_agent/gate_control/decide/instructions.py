@@ -7,13 +7,14 @@ for each gate, and accepted when one gate accepts it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from edge_agent.gate_control.decide.alarms import AlarmChange, AlarmRules, Alarms, Phase, acknowledge, shelve, unshelve
 from edge_agent.gate_control.decide.interlocks import reset_interlock
 from edge_agent.gate_control.decide.mode_commands import Answer, ModeCommand, ModeVerb, Refused, apply_command
 from edge_agent.gate_control.decide.modes import GateModes, Place, Role, Source
 from edge_agent.gate_control.decide.state import SiteState
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import Now
 from shared.contracts.gate_command import (
     AckParams,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge_agent.gate_control.decide.control import clamp
 from edge_agent.gate_control.model.gates import Interlock
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import InterlockState, Quality, Reading
 
 States = Mapping[str, InterlockState]

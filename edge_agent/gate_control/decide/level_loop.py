@@ -5,13 +5,14 @@ Feedback that is bad is frozen: the last flow is held, with the neighbour's and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge_agent.gate_control.decide.asked import PERIOD_TOLERANCE_S, Followed, StructureScan, held, is_drowned, is_running, towards
 from edge_agent.gate_control.decide.control import clamp, filter_level, pi_increment
 from edge_agent.gate_control.decide.remote import clamped_change
 from edge_agent.gate_control.decide.sharing import Water, present_flow_m3s, share_flow
 from edge_agent.gate_control.decide.topology import LoopPlace
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ControllerState, Quality, Reading
 
 

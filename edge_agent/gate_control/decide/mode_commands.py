@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from edge_agent.gate_control.decide.modes import (
@@ -25,6 +25,7 @@ from edge_agent.gate_control.decide.modes import (
     describe_tag,
     permit,
 )
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import Now
 from shared.contracts.base import format_utc
 

@@ -7,9 +7,10 @@ Save the facts at every change: they survive restarts, `after_restart` says whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import Now, Selector
 
 PROTECTION_STILL_TRIES = frozenset({"stuck"})

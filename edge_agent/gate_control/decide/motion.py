@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge_agent.gate_control.model.gates import Gate
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ActuatorStatus, GateState, Motion, Reading, Selector
 
 STUCK = "stuck"

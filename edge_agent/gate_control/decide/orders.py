@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import Now, Quality, Reading
 from shared.contracts.gate_plan import DeliveryOrder
 

@@ -7,13 +7,14 @@ start observes, and starts no motion. With no saved state every gate observes un
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge_agent.gate_control.decide import alarms, drawdown, modes, starts
 from edge_agent.gate_control.decide.modes import GateModes
 from edge_agent.gate_control.decide.orders import after_boot, lost_state
 from edge_agent.gate_control.decide.starts import record_stop
 from edge_agent.gate_control.decide.state import SiteState
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import GateState, InterlockState, Now
 
 

@@ -7,7 +7,7 @@ the order of authority, then alarms. What is wrong with one gate moves no other;
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge_agent.gate_control.decide.alarms import Raised, rules_of, update_alarms
 from edge_agent.gate_control.decide.asked import Neighbour, Request, Steered, StructureScan, believed
@@ -37,6 +37,7 @@ from edge_agent.gate_control.decide.topology import StructurePlace, Topology, to
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.gates import Gate
 from edge_agent.gate_control.model.pools import Pool
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ControllerState, GateState, Now, WriteOutcome
 from shared.contracts.gate_plan import FlowObjective, GateDirective, GatePlan, Objective, PositionObjective
 

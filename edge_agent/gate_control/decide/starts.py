@@ -6,10 +6,11 @@ opens (more flow), -1 closes. Times are seconds since boot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from edge_agent.gate_control.model.gates import Limits
+from edge_agent.gate_control.model.replacing import replace
 
 WINDOW_S = 3_600.0
 """The budget counts the starts of the last hour, at every moment; it is not refilled on the hour."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from edge_agent.gate_control.decide.hydraulics import pct_of_count
 from edge_agent.gate_control.model.gates import Gate
 from edge_agent.gate_control.model.profiles import facts_of
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ActuatorStatus, Quality, Reading, Selector
 
 

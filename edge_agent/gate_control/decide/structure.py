@@ -6,7 +6,6 @@ towards the openings that it came to.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 from edge_agent.gate_control.decide.asked import Followed, Request, Steered, StructureScan, believed, held
@@ -14,6 +13,7 @@ from edge_agent.gate_control.decide.flow_loop import follow_flow
 from edge_agent.gate_control.decide.level_loop import LevelTask, follow_level
 from edge_agent.gate_control.decide.sharing import Bay
 from edge_agent.gate_control.decide.topology import LoopPlace
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ControllerState
 from shared.contracts.gate_plan import DownstreamLevelObjective, FlowObjective, PositionObjective, UpstreamLevelObjective
 

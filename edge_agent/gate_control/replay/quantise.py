@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from edge_agent.gate_control.model.configuration import SiteConfiguration
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import Now, Sample
 
 STEPS_PER_RESOLUTION = 10

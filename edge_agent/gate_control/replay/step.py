@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from edge_agent.gate_control.decide.alarms import AlarmChange, Raised, rules_of
 from edge_agent.gate_control.decide.instructions import Instruction, Outcome, carry_out_each
@@ -11,6 +11,7 @@ from edge_agent.gate_control.decide.modes import GateModes
 from edge_agent.gate_control.decide.site import decide, record_outcomes
 from edge_agent.gate_control.decide.state import Decision, SiteState
 from edge_agent.gate_control.model.configuration import SiteConfiguration
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import Now, PointHistory, Reading, Sample, ValidationContext, WriteOutcome
 from edge_agent.gate_control.validate import validate_samples
 from shared.contracts.gate_plan import GatePlan

@@ -6,14 +6,16 @@ Rule: two that do not agree are both in doubt, and their end is bad, so that con
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from statistics import median
 
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import Quality, Reading
 
 
 def agree(points: Sequence[str], readings: Mapping[str, Reading], disagree_m: float) -> tuple[Reading, dict[str, Reading]]:
     """The end's reading, and those of its sensors that it casts doubt on."""
+    if len(points) == 1:
+        return _alone(points[0], readings[points[0]]), {}  # as at most ends
     found = {point: readings[point] for point in points}
     valid = {point: reading for point, reading in found.items() if _value(reading) is not None}
     doubted = _doubted(valid, disagree_m)
@@ -23,6 +25,14 @@ def agree(points: Sequence[str], readings: Mapping[str, Reading], disagree_m: fl
         reasons = tuple(f"{point}: {reason}" for point, reading in {**found, **doubted}.items() for reason in reading.reasons)
         return Reading(youngest.value, youngest.age_s, Quality.BAD, "+".join(points), reasons), doubted
     return _together(found, used, doubted), doubted
+
+
+def _alone(point: str, reading: Reading) -> Reading:
+    reasons = tuple(f"{point}: {reason}" for reason in reading.reasons)
+    if _value(reading) is None:
+        return Reading(reading.value, reading.age_s, Quality.BAD, point, reasons)
+    quality = Quality.GOOD if reading.quality is Quality.GOOD else Quality.DEGRADED
+    return Reading(reading.value, reading.age_s, quality, point, reasons, reading.is_fresh, reading.is_now)
 
 
 def _together(found: Mapping[str, Reading], used: Mapping[str, Reading], doubted: Mapping[str, Reading]) -> Reading:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from edge_agent.gate_control.model.devices import Point
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import Now, PointHistory, Quality, Reading, Sample
 
 FUTURE_TOLERANCE_S = 1.0
@@ -47,10 +47,10 @@ def validate_point(
     is_fresh = history.value is not None and (before.value is None or history.sampled_at_s > before.sampled_at_s)
     age_s = age_of(history, now)
     quality, why = _judge(point, history, age_s, now)
-    reading = Reading(history.value, age_s, quality, source, (*dict.fromkeys(problems), *why))
-    if quality is not Quality.BAD:
-        reading = replace(reading, is_fresh=is_fresh, is_recent=is_recent(history, age_s, recent_s))
-    return history, replace(reading, is_doubted=bool(history.doubt)) if history.doubt else reading
+    is_believed = quality is not Quality.BAD
+    reasons = (*dict.fromkeys(problems), *why)
+    recent = is_believed and is_recent(history, age_s, recent_s)
+    return history, Reading(history.value, age_s, quality, source, reasons, is_believed and is_fresh, recent, bool(history.doubt))
 
 
 def is_recent(history: PointHistory, age_s: float, recent_s: float) -> bool:
@@ -83,6 +83,8 @@ def validate_fact(
 
 def in_order(samples: Sequence[Sample]) -> list[Sample]:
     """By sample time; those without a usable time come first, and are not believed."""
+    if len(samples) < 2:
+        return list(samples)  # as nearly always
     return sorted(samples, key=lambda sample: sample.sampled_at_s if math.isfinite(sample.sampled_at_s) else -math.inf)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.devices import Point
 from edge_agent.gate_control.model.pools import Pool
 from edge_agent.gate_control.model.profiles import facts_of
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import Now, PointHistory, Quality, Reading, Sample, ValidationContext
 from edge_agent.gate_control.validate.agreement import agree
 from edge_agent.gate_control.validate.points import validate_fact, validate_point
@@ -42,10 +43,11 @@ def validate_samples(
         kept[point.id], readings[point.id] = validate_point(point, history, given, now, source=_source(point), recent_s=recent_s)
     _validate_facts(site, histories, came, now, kept, readings)
     points = {point.id: point for point in site.points}
+    feeding = Counter(pool.inlet for pool in site.pools)
     for pool in site.pools:
         for end, levels in (("head", pool.head_levels), ("tail", pool.tail_levels)):
             known = [points[level] for level in levels if level in points]
-            flows = _flows_around(site, pool, end, context or ValidationContext())
+            flows = _flows_around(pool, end, feeding[pool.inlet] > 1, context or ValidationContext())
             for point in known:
                 kept[point.id], readings[point.id] = _watched(point, pool, flows, kept[point.id], readings[point.id], now)
             if known:
@@ -79,13 +81,12 @@ def _watched(point: Point, pool: Pool, flows: PoolFlows, history: PointHistory, 
     return replace(history, stillness=stillness), reading
 
 
-def _flows_around(site: SiteConfiguration, pool: Pool, end: str, context: ValidationContext) -> PoolFlows:
+def _flows_around(pool: Pool, end: str, is_shared: bool, context: ValidationContext) -> PoolFlows:
     """Flows at both ends; an end without a structure of this site has a flow that is taken for constant.
 
-    Of a structure that feeds several pools nobody knows what each of them gets.
+    Of a structure that feeds several pools (`is_shared`) nobody knows what each of them gets.
     """
-    is_shared = pool.inlet is not None and len(site.pools_below(pool.inlet)) > 1
-    into_m3s = None if is_shared else _total((pool.inlet,), context)
+    into_m3s = None if is_shared and pool.inlet is not None else _total((pool.inlet,), context)
     turnouts = tuple(offtake.structure for offtake in pool.offtakes)
     out_m3s = _total((pool.outlet, *turnouts), context)
     out_m3s = None if out_m3s is None else -out_m3s

@@ -15,9 +15,10 @@ move at random and gates that hold levels, and unannounced demand changes: see t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge_agent.gate_control.model.pools import Pool
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import PointHistory, Stillness
 
 RESOLUTIONS = 3.0

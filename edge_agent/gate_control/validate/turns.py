@@ -16,8 +16,8 @@ By this small moves add up: a twentieth of the flow that could be an offtake is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import Turns
 
 DOOR_RESOLUTIONS = 3.0
