@@ -99,13 +99,23 @@ def simulate(
         machine_clock: measures the speed.
 
     Raises:
-        UsageError: what is asked for cannot be played: an event names what is not there, the plant lacks what an event needs.
+        UsageError: what is asked for cannot be played: an event names what is not there, the plant lacks what an event needs,
+            or it is called inside an event loop.
     """
     chosen, planned, told = list(sites), list(plans), list(events)
+    _check_place()
     check_story(chosen, planned, plant, told, duration_s, start_wall)
     starting = start_process or start_gate_process
     simulation = _Simulation(chosen, plant, Path(state_dir), seed, start_wall, record_every_s, starting)
     return asyncio.run(simulation.run(planned, duration_s, moments(told), machine_clock or SystemClock()))
+
+
+def _check_place() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise UsageError("runs an event loop of its own", subject="simulate", remedy="from inside one: await asyncio.to_thread(simulate, ...)")
 
 
 class _Simulation:

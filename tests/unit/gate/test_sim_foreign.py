@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -323,6 +324,15 @@ def test_what_cannot_be_played_is_said_before_it_begins(tmp_path: Path, changed:
         simulate(sites, plans, plant, state_dir=tmp_path, **given)
     assert refused.value.remedy
     assert not list(tmp_path.iterdir())
+
+
+def test_inside_an_event_loop_it_says_how_to_be_called(tmp_path: Path) -> None:
+    async def story() -> Run:
+        with pytest.raises(UsageError, match="an event loop of its own"):
+            simulate([SECONDLY], [], Tank(everything), duration_s=5.0, state_dir=tmp_path)
+        return await asyncio.to_thread(simulate, [SECONDLY], [], Tank(everything), duration_s=5.0, state_dir=str(tmp_path))
+
+    assert asyncio.run(story()).scans == 5
 
 
 def test_the_facts_of_an_actuator_are_given_faults_like_any_point(tmp_path: Path) -> None:
