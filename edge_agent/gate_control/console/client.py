@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import Any, TypeVar
 
+from shared.clock import SystemClock
 from shared.contracts.base import Contract
 from shared.contracts.codec import decode, validate
 from shared.contracts.gate_socket import GateOperation, GateReply, GateRequest
@@ -47,7 +48,9 @@ def act(path: Path, params: dict[str, Any], *, timeout_s: float = 15.0) -> dict[
         Retryable: the gate does not answer; whether it acted is not known where it was reached at all.
         GateSaidNo: it refused.
     """
-    request = GateRequest(id=uuid.uuid4().hex, operation=GateOperation.ACT, params=params)
+    # a process that was held up must not act on it after its caller was told that no answer came
+    timed = {**params, "asked_at_s": round(SystemClock().monotonic_s(), 3)}
+    request = GateRequest(id=uuid.uuid4().hex, operation=GateOperation.ACT, params=timed)
     try:
         return _ask(path, request, timeout_s)
     except AnswerLost:

@@ -32,6 +32,8 @@ from shared.signing.gate_commands import verify_gate_command
 STORE_WAIT_S = 0.5
 """Longer no command waits for its id to be on a slow disk."""
 DURABLE_WAIT_S = 1.0
+BRIEF_WAIT_S = 0.3
+"""For what a power cut may undo without harm."""
 MUST_LAST = frozenset({*SiteVerb, GateVerb.STOP, GateVerb.MODE, GateVerb.SERVICE} - {SiteVerb.TAG_CLEAR})
 """Who was told that this is done relies on it: it must survive a power cut a moment later, or he is told that it might not."""
 NOT_DURABLE = "it is not on the disk yet, and a power cut would undo it: make the gate safe by other means too"
@@ -39,6 +41,8 @@ TRUST_WAIT_S = 0.5
 TAKEN_WITHIN_S = 3.0
 """A command that no scan took is withdrawn: nobody expects it to act later."""
 ANSWERED_WITHIN_S = 10.0
+HELD_UP_S = 20.0
+"""So long after it was asked at the site nobody expects it to act any more; a stop always does."""
 LOCAL_LIFETIME = timedelta(minutes=10)
 RATE_COMMANDS, RATE_WINDOW_S = 30, 10.0
 """Commands that are looked at, from afar and at the site each; more are turned away unread. At the site a stop is always taken."""
@@ -108,6 +112,7 @@ class Desk:
         release_plan: Callable[[str], Awaitable[str]],
         new_code: Callable[[], str],
         durable: Callable[[float], Awaitable[bool]],
+        noted: Callable[[float], Awaitable[bool]],
     ) -> None:
         """A desk for these gates, whose keys stand in `trust_root`.
 
@@ -122,6 +127,7 @@ class Desk:
             release_plan: withdraws the local plan in the name of a person, and says what is in force then.
             new_code: some random digits, few enough to be typed.
             durable: whether the site's state is on the disk, after waiting for it at most so many seconds.
+            noted: the same for the journal.
         """
         self._site = site
         self._gates = frozenset(gates)
@@ -132,7 +138,7 @@ class Desk:
         self._record = record
         self._release_plan = release_plan
         self._new_code = new_code
-        self._durable = durable
+        self._durable, self._noted = durable, noted
         self._last_trust: TrustRoot | None = None
         self._started_at = now().wall
         self._waiting: deque[Pending] = deque()
@@ -167,11 +173,14 @@ class Desk:
         asked = Instruction(command.id, action, author, Role.MAINTAINER, Place.CENTRAL, command.note)
         return await self._once(asked, verified.digest, command.expires_at)
 
-    async def run_local(self, request_id: str, action: GateAction | SiteAction, caller: Caller, note: str = "") -> CommandView:
-        """Carry out what a person at the site asks, once for each request id of a user.
+    async def run_local(
+        self, request_id: str, action: GateAction | SiteAction, caller: Caller, note: str = "", asked_at_s: float | None = None
+    ) -> CommandView:
+        """Carry out what a person at the site asks, once for each request id of a user. `asked_at_s`: when, in seconds since boot.
 
         Raises:
-            ContractError: the caller's role does not reach so far, no such gate here, or the id was used for something else.
+            ContractError: the caller's role does not reach so far, no such gate here, or the id was used for something else; or it
+                waited while the process was held up, and who asked has been told that no answer came.
         """
         if action.verb is not GateVerb.STOP:
             self._check_rate(Place.CONSOLE)
@@ -181,6 +190,8 @@ class Desk:
             raise Refused("UnknownGate", f"gate {action.gate} is not at this site; it has {', '.join(sorted(self._gates))}")
         code = self._new_code() if action.verb is SiteVerb.TAG_CLEAR else ""
         asked = Instruction(f"local-{caller.uid}-{request_id}", action, caller.name, caller.role, Place.CONSOLE, note, code)
+        if asked_at_s is not None and action.verb not in WITHOUT_CLOCK and self._book.find(asked.id) is None:
+            _check_waited(self._now().monotonic_s - asked_at_s)
         digest = hashlib.sha256(action.model_dump_json().encode()).hexdigest()
         return await self._once(asked, digest, self._now().wall + LOCAL_LIFETIME)
 
@@ -190,18 +201,23 @@ class Desk:
             return await self._repeat(asked, known, digest)
         entry = self._book.begin(asked.id, digest, expires_at, self._now().wall)
         await self._book.save(entry, STORE_WAIT_S)
+        view = self._view(asked, _unknown())
         try:
-            outcome = await self._carry_out(asked)
-        except BaseException:
-            # cancelled while it may be acting: a repeat must not act again
-            self._book.finish(entry, self._view(asked, _unknown()))
-            raise
-        if outcome.accepted and asked.action.verb in MUST_LAST and not await self._durable(DURABLE_WAIT_S):
-            outcome = replace(outcome, reasons=(*outcome.reasons, NOT_DURABLE))
-        view = self._view(asked, outcome)
-        self._note(asked, outcome)
-        self._book.finish(entry, view)
+            outcome = await self._kept(asked, await self._carry_out(asked))
+            view = self._view(asked, outcome)
+            self._note(asked, outcome)
+            if outcome.accepted:
+                await self._noted(_wait_s(asked))
+        finally:
+            # also when cancelled while it may be acting: a repeat must not act again
+            self._book.finish(entry, view)
         return view
+
+    async def _kept(self, asked: Instruction, outcome: Outcome) -> Outcome:
+        """The outcome once it is on the disk, then the journal tells of it, then it is answered: a kill never leaves an answer alone."""
+        if not outcome.accepted or await self._durable(_wait_s(asked)) or asked.action.verb not in MUST_LAST:
+            return outcome
+        return replace(outcome, reasons=(*outcome.reasons, NOT_DURABLE))
 
     async def _repeat(self, asked: Instruction, known: Entry, digest: str) -> CommandView:
         if known.digest != digest:
@@ -295,6 +311,16 @@ def action_of(params: dict[str, Any]) -> GateAction | SiteAction:
     if params.get("verb") in tuple(SiteVerb):
         return validate(params, SiteAction, subject="act")
     return validate(params, GateAction, subject="act")
+
+
+def _check_waited(waited_s: float) -> None:
+    if waited_s > HELD_UP_S:
+        reason = f"was asked {waited_s:.0f} s ago, before this process, which was held up, could read it: nothing was done"
+        raise Refused("Expired", reason)
+
+
+def _wait_s(asked: Instruction) -> float:
+    return DURABLE_WAIT_S if asked.action.verb in MUST_LAST else BRIEF_WAIT_S
 
 
 def _replayed(command_id: str) -> Refused:

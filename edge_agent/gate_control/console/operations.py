@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from edge_agent.gate_control.console.plans import envelope_bytes
 from shared.contracts.base import Contract
 from shared.contracts.codec import decode
 from shared.contracts.gate_command import CommandView
-from shared.contracts.gate_socket import GateOperation, GateReply, GateRequest, GateStatus, JournalPage, PlanView
+from shared.contracts.gate_socket import PLAN_STANDBY, GateOperation, GateReply, GateRequest, GateStatus, JournalPage, PlanView
 from shared.errors import ContractError, Malformed, MunbonError
 from shared.observability import get_logger
 
@@ -77,7 +78,8 @@ class Operations:
 
     async def _status(self, _request: GateRequest, _caller: Caller) -> Contract:
         view = self._site.plan_view()
-        return self._site.status().model_copy(update={"plan_generation": view.generation, "local_plan": view.local is not None})
+        is_local = view.local is not None or view.state == PLAN_STANDBY
+        return self._site.status().model_copy(update={"plan_generation": view.generation, "local_plan": is_local})
 
     async def _plan_set(self, request: GateRequest, _caller: Caller) -> Contract:
         return await self._site.set_plan(envelope_bytes(request))
@@ -98,7 +100,8 @@ class Operations:
         return await self._site.desk.run_signed(envelope_bytes(request))
 
     async def _act(self, request: GateRequest, caller: Caller) -> Contract:
-        return await self._site.desk.run_local(request.id, action_of(request.params), caller, _text(request, "note"))
+        asked_at_s = _number(request, "asked_at_s", 0, 0, math.inf) if "asked_at_s" in request.params else None
+        return await self._site.desk.run_local(request.id, action_of(request.params), caller, _text(request, "note"), asked_at_s)
 
 
 def refusal(request_id: str, code: str, reason: str) -> GateReply:

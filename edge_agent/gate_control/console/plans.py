@@ -30,6 +30,7 @@ T = TypeVar("T")
 OnDisk = Callable[[Callable[[], Any]], Awaitable[Any]]
 Record = Callable[[JournalKind, dict[str, Any]], None]
 PLAN_FILE = "gate-plan.json"
+LOCAL_INVALID = "local_plan_invalid"
 SAVE_WAIT_S = 2.0
 """Longer no answer waits for a slow disk."""
 
@@ -80,8 +81,16 @@ class PlanBook:
         """By alarm name: what is wrong with plans on this disk."""
 
     def in_force(self) -> GatePlan | None:
-        """The plan to obey: the local one while there is one, else the newest remote one."""
-        return self._local if self._local is not None else self._remote.plan if self._remote is not None else None
+        """The plan to obey: the local one while there is one, else the newest remote one.
+
+        None also while a local plan is there and cannot be used: whoever made it has not given the gates back to central.
+        """
+        if self._local is not None or self._is_held():
+            return self._local
+        return self._remote.plan if self._remote is not None else None
+
+    def _is_held(self) -> bool:
+        return LOCAL_INVALID in self.problems
 
     def remote_generation(self) -> int:
         """Generation of the newest remote plan, 0 for none."""
@@ -93,7 +102,7 @@ class PlanBook:
         if self._remote is None:
             return PlanView(local=local)
         return PlanView(
-            state="standby" if self._local is not None else "in_force",
+            state="standby" if self._local is not None or self._is_held() else "in_force",
             generation=self._remote.plan.generation,
             plan=self._remote.plan.to_json(),
             accepted_at=self._remote.accepted_at,
@@ -112,7 +121,7 @@ class PlanBook:
         text = json.dumps(made.to_json(), indent=2).encode() + b"\n"
         await self._change_local(lambda: write_atomic(self._local_path, text, mode=0o640), "written")
         self._local, self._local_changes = made, self._local_changes + 1
-        self.problems.pop("local_plan_invalid", None)
+        self.problems.pop(LOCAL_INVALID, None)
         self._record(JournalKind.PLAN_ACCEPTED, {"generation": made.generation, "state": "local", "author": author})
         return self.view()
 
@@ -123,11 +132,11 @@ class PlanBook:
             PlanRefused: there is none.
             Retryable: the disk does not forget it in time.
         """
-        if self._local is None and "local_plan_invalid" not in self.problems:
+        if self._local is None and LOCAL_INVALID not in self.problems:
             raise PlanRefused("there is no local plan to release", subject="local plan")
         await self._change_local(self._remove_local, "removed")
         self._local, self._local_changes = None, self._local_changes + 1
-        self.problems.pop("local_plan_invalid", None)
+        self.problems.pop(LOCAL_INVALID, None)
         self._record(JournalKind.PLAN_ACCEPTED, {"state": "local plan withdrawn", "by": author})
         return f"plan {self._remote.plan.generation} of central is in force" if self._remote is not None else "no plan is in force"
 
@@ -146,13 +155,17 @@ class PlanBook:
             raise Retryable(f"cannot be {what}: {error.strerror}", subject=path, remedy=remedy) from error
 
     async def load(self) -> None:
-        """Take up the saved plan, verified anew: keys and limits may have changed meanwhile. Never raises for its content."""
+        """Take up the saved plans, verified anew: keys and limits may have changed meanwhile. Never raises for their content."""
+        # the one made at the site first: no scan may act on central's before it
+        await self._look_for_local()
         try:
-            self._remote = await self._on_disk(self._read_saved)
+            saved = await self._on_disk(self._read_saved)
+            # one that came meanwhile is newer
+            self._remote = self._remote or saved
             self.problems.pop("plan_invalid", None)
         except (MunbonError, OSError, ValueError) as error:
             self._report("plan_invalid", f"saved plan is not used: {error}")
-        await self.refresh()
+        await self.save()
 
     async def set(self, envelope: bytes) -> PlanView:
         """Put a signed plan in force. The same plan again changes nothing.
@@ -207,21 +220,24 @@ class PlanBook:
 
     async def refresh(self) -> None:
         """Look at the local plan file again, and save what is not saved yet."""
+        await self._look_for_local()
+        await self.save()
+
+    async def _look_for_local(self) -> None:
         changes = self._local_changes
         try:
             local = await self._on_disk(self._read_local)
             if changes != self._local_changes:
                 return
-            self.problems.pop("local_plan_invalid", None)
+            self.problems.pop(LOCAL_INVALID, None)
         except (MunbonError, OSError) as error:
             # what a person at the site put there stays in force until it can be read again or is withdrawn
-            self._report("local_plan_invalid", f"local plan is not used: {error}")
+            self._report(LOCAL_INVALID, f"local plan is not used: {error}")
             local = self._local
         if local != self._local:
             self._local = local
             data = {"generation": local.generation, "state": "local"} if local is not None else {"state": "local plan withdrawn"}
             self._record(JournalKind.PLAN_ACCEPTED, data)
-        await self.save()
 
     def _report(self, alarm: str, reason: str) -> None:
         if alarm not in self.problems and alarm != "plan_not_saved":

@@ -114,6 +114,25 @@ async def test_a_local_plan_that_others_may_change_or_that_is_too_wide_is_not_us
     assert bench.gate()["target"] == "position 50.0 %"
 
 
+async def test_a_local_plan_that_a_restart_finds_damaged_leaves_the_gate_holding_and_not_to_central(bench: Bench) -> None:
+    await bench.start()
+    assert (await bench.set_plan(make_plan(PositionObjective(opening_pct=40.0), generation=5))).ok
+    plan = make_plan(PositionObjective(opening_pct=60.0), generation=1).to_json()
+    assert (await bench.ask("plan.set.local", plan=plan)).ok
+    await until(lambda: bench.gate()["opening_pct"] == 60.0, what="gate where the local plan wants it")
+    await bench.end()
+    path = bench.folder / "gate-plan.local.json"
+    path.write_text(path.read_text()[:40])
+    await bench.start()
+    await bench.alarm("site: local_plan_invalid")
+    told = (await bench.ask("status")).data
+    assert (told["plan_generation"], told["local_plan"], bench.gate()["mode"]) == (5, True, "HOLD")
+    assert bench.gate()["opening_pct"] == 60.0, "nobody gave the gates back to central"
+    assert (await bench.ask("act", verb="plan_release")).ok
+    await until(lambda: bench.gate()["opening_pct"] == 40.0, what="gate where central's plan wants it")
+    await bench.end()
+
+
 async def test_nonsense_on_the_socket_harms_only_who_sends_it(bench: Bench) -> None:
     await bench.start()
     for nonsense in (

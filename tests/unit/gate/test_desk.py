@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edge_agent.gate_control.console import desk as desk_module
-from edge_agent.gate_control.console.desk import RATE_COMMANDS, RATE_WINDOW_S, Busy, action_of
+from edge_agent.gate_control.console.desk import HELD_UP_S, RATE_COMMANDS, RATE_WINDOW_S, Busy, Refused, action_of
 from edge_agent.gate_control.decide.modes import Control
 from shared.contracts.envelope import Role
 from shared.contracts.gate_command import GateAction, GateVerb
@@ -281,8 +281,9 @@ async def test_what_the_console_took_central_cannot_move_until_it_is_released(be
 
 
 async def test_a_local_request_id_acts_once_for_each_user(bench: DeskBench) -> None:
-    first = await bench.desk.run_local("r1", MOVE, OPERATOR)
-    assert (await bench.desk.run_local("r1", MOVE, OPERATOR)).repeated
+    first = await bench.desk.run_local("r1", MOVE, OPERATOR, asked_at_s=bench.clock.monotonic_s())
+    bench.clock.tick(60.0)
+    assert (await bench.desk.run_local("r1", MOVE, OPERATOR, asked_at_s=bench.clock.monotonic_s() - 60.0)).repeated
     assert not (await bench.desk.run_local("r1", MOVE, MAINTAINER)).repeated
     assert first.accepted
     with pytest.raises(MunbonError, match="was used for another command"):
@@ -350,3 +351,12 @@ def test_actions_are_read_or_refused_by_name() -> None:
     for wrong in ({}, {"verb": "open"}, {"verb": "move", "gate": "g1"}, {"verb": "tag"}, {"verb": ["move"]}):
         with pytest.raises(Malformed):
             action_of(wrong)
+
+
+async def test_what_waited_while_the_process_was_held_up_is_not_done_later_but_for_a_stop(bench: DeskBench) -> None:
+    long_ago_s = bench.clock.monotonic_s() - HELD_UP_S - 1.0
+    with pytest.raises(Refused, match="held up"):
+        await bench.desk.run_local("r1", MOVE, OPERATOR, asked_at_s=long_ago_s)
+    assert bench.modes["g1"].motion is None
+    assert (await bench.desk.run_local("r2", GateAction(gate="g1", verb=GateVerb.STOP), OPERATOR, asked_at_s=long_ago_s)).accepted
+    assert (await bench.desk.run_local("r3", MOVE, OPERATOR, asked_at_s=bench.clock.monotonic_s() - 5.0)).accepted
