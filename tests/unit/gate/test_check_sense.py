@@ -4,10 +4,12 @@ import pytest
 
 from deploy.examples.canals import example_sites
 from edge_agent.gate_control.check.finding import Finding, SiteInvalid
+from edge_agent.gate_control.check.loop_rules import placed_loops
 from edge_agent.gate_control.check.notes import notes_of
 from edge_agent.gate_control.check.site_file import SiteFile
 from edge_agent.gate_control.check.site_rules import check_site
 from edge_agent.gate_control.check.yaml_site import parse_site
+from edge_agent.gate_control.decide.topology import topology
 
 SITES = example_sites()
 ONE = SITES["canal-8-sites/2/site.yaml"]
@@ -125,6 +127,16 @@ def test_a_sensor_that_lags_takes_margin() -> None:
         "phase margin of pool p2" in one.problem for one in findings_of(ONE.replace("    stale_after_s: 300\n", "    lag_s: 900\n", 1))
     )
     assert not findings_of(ONE.replace("    stale_after_s: 300\n", "    lag_s: 60\n", 1))
+
+
+def test_the_running_loop_counts_the_lag_too() -> None:
+    # the age that a loop bears is less by what its sensor lags, in check's table and in the scan
+    for lag_s in (0.0, 60.0):
+        site, _ = parse_site(ONE.replace("    stale_after_s: 300\n", f"    lag_s: {lag_s}\n", 1), source="site.yaml")
+        (placed,) = placed_loops(site)
+        (place,) = [one for one in topology(site).structures if one.structure.id == "g2"]
+        assert place.loops["downstream_level"].max_age_s == placed.max_age_s()
+    assert placed.max_age_s() < 700.0
 
 
 def test_a_loop_whose_every_level_would_be_too_old_is_refused() -> None:

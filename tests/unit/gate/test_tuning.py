@@ -139,6 +139,27 @@ def test_a_level_beside_its_gate_has_no_delay_of_the_pool() -> None:
     assert tune_loop(pool, 60.0, is_local=True).kp_m2_per_s > tune_loop(pool, 60.0).kp_m2_per_s
 
 
+def test_a_lag_of_the_sensor_is_a_delay_of_the_loop_also_beside_the_gate() -> None:
+    pool = canal_2(2)
+    slow = pool.model_copy(
+        update={
+            "low": pool.low.model_copy(update={"delay_s": pool.low.delay_s + 200.0}),
+            "high": pool.high.model_copy(update={"delay_s": pool.high.delay_s + 200.0}),
+        }
+    )
+    loop = tune_loop(pool, 60.0)
+    assert loop_dynamics(pool, is_local=False, lag_s=200.0) == (slow.low, slow.high)
+    assert [one.delay_s for one in loop_dynamics(pool, is_local=True, lag_s=200.0)] == [200.0, 200.0]
+    assert (
+        worst_margin(pool, loop, is_local=False, lag_s=200.0).phase_margin_deg < worst_margin(pool, loop, is_local=False).phase_margin_deg
+    )
+    lagging = tune_loop(pool, 60.0, is_local=True, lag_s=200.0)
+    assert worst_margin(pool, lagging, is_local=True, lag_s=200.0).phase_margin_deg >= 60.0
+    assert loop_max_age_s(pool, loop, is_local=False, lag_s=200.0) == pytest.approx(
+        loop_max_age_s(pool, loop, is_local=False) - 200.0, abs=1.0
+    )
+
+
 def test_control_periods_follow_the_delay() -> None:
     assert default_period_s(make_pool(37, 342, 30, 328, None, None)) == 10.0
     assert default_period_s(canal_2(4)) == 120.0
