@@ -1,5 +1,6 @@
 """`munbon-gate` over a real socket: what people type, what the gate answers, and the exit codes."""
 
+import argparse
 import asyncio
 import json
 import os
@@ -7,8 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_agent.gate_control.console import cli_show, operations, server
 from edge_agent.gate_control.console.callers import Caller, NotAllowed, check_operation, role_of
@@ -17,11 +21,12 @@ from edge_agent.gate_control.console.cli_options import duration_s
 from edge_agent.gate_control.console.desk import Desk
 from edge_agent.gate_control.console.history import read_history
 from edge_agent.gate_control.console.plans import PlanRefused
-from edge_agent.gate_control.console.render import status_text
+from edge_agent.gate_control.console.render import alarms_text, answer_text, status_text
 from edge_agent.gate_control.decide.modes import Control, Role, describe_tag
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from shared.clock import SystemClock
 from shared.contracts.codec import decode
+from shared.contracts.gate_command import CommandView
 from shared.contracts.gate_plan import GatePlan
 from shared.contracts.gate_socket import (
     AlarmView,
@@ -355,3 +360,82 @@ def test_what_stands_in_the_way_of_a_gate_is_said_once() -> None:
     tagged = GateReading(mode="TAGGED_OUT", tagout="som since 08:00 (diver)", reasons=("tagged out by som since 08:00 (diver)", "stuck"))
     text = status_text(GateStatus(site="north", scan=1, scanned_at=START, scan_period_s=1.0, gates={"g1": tagged}))
     assert [line.strip() for line in text.splitlines()[4:]] == ["tagged out by som since 08:00 (diver)", "stuck"]
+
+
+LONG = GateReading(
+    level_m=2.054, opening_pct=34.0, flow_m3s=2.98, target="upstream_level 2.050 m", mode="OUT_OF_SERVICE", quality="degraded", moving=True,
+    owner="console", alarms=("sensor_degraded", "stuck", "site: clock_not_set"), in_service=False,
+    reasons=("held because the actuator said something that is a good deal longer than a terminal is wide: 127.0.0.1:15020 unit 2",),
+)  # fmt: skip
+
+
+def test_the_table_fits_the_terminal_and_says_below_what_has_no_room_in_it() -> None:
+    status = GateStatus(site="north", scan=1, scanned_at=START, scan_period_s=1.0, gates={"g1": LONG, "g2": GateReading(owner="central")})
+    wide, narrow = status_text(status), status_text(status, 80)
+    assert "upstream_level 2.050 m  degraded" in wide
+    for width in (40, 60, 80, 100, 130):
+        assert max(len(line) for line in status_text(status, width).splitlines()) <= max(width, 62), width
+    for said in ("target: upstream_level 2.050 m", "alarms: sensor_degraded, stuck, site: clock_not_set"):
+        assert f"    {said}" in narrow.splitlines()
+    assert "15020 unit 2" in narrow
+
+
+def test_alarms_with_long_reasons_fit_the_terminal(console_alarm: AlarmView) -> None:
+    text = alarms_text(GateStatus(site="north", scan=1, scanned_at=START, scan_period_s=1.0, alarm_table=(console_alarm,)), 80)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "    reason: the gate did not move" in text
+
+
+@pytest.fixture
+def console_alarm() -> AlarmView:
+    reason = "the gate did not move on a command, nor on its second, within the time that its stroke and the settling take"
+    return AlarmView(key="g1/stuck", gate="g1", name="stuck", state="unacknowledged", priority="high", reason=reason, raised_at=START)
+
+
+@given(st.text(max_size=40))
+def test_no_text_of_others_steers_the_terminal(text: str) -> None:
+    alarm = AlarmView(key="g1/stuck", name="stuck", state=text, reason=text)
+    gates = {"g1": GateReading(mode=text, target=text, owner=text, tagout=text, trip=text, reasons=(text,), alarms=(text,))}
+    status = GateStatus(site=text, scan=1, scanned_at=START, scan_period_s=1.0, gates=gates, hold_reasons=(text,), alarm_table=(alarm,))
+    answer = answer_text(CommandView(id="i", gate=text, verb=text, accepted=True, reasons=(text,)))
+    for shown in (status_text(status), status_text(status, 80), alarms_text(status, 80), answer):
+        assert all(character.isprintable() or character == "\n" for character in shown)
+
+
+def test_whose_plan_is_in_force_stands_in_the_head() -> None:
+    def head(**more: Any) -> str:
+        status = GateStatus(site="north", scan=1, scanned_at=START, scan_period_s=1.0, **more)
+        return status_text(status).splitlines()[0]
+
+    assert head().endswith("plan -")
+    assert head(plan_generation=4).endswith("plan 4")
+    assert head(plan_generation=4, local_plan=True).endswith("plan made here (plan 4 of central stands by)")
+    assert head(local_plan=True).endswith("plan made here")
+
+
+async def test_a_figure_that_is_none_is_told_in_one_plain_line(console: Console) -> None:
+    for wrong, said in (("nan", "finite number"), ("140", "less than or equal to 100")):
+        shown = await console.run("move", "g1", wrong, code=2)
+        assert shown.startswith("munbon-gate: params of move: opening_pct: ")
+        assert said in shown
+        assert len(shown.splitlines()) == 1
+
+
+async def test_an_answer_that_is_none_and_a_fault_of_ours_show_no_traceback(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nonsense(*_: Any, **__: Any) -> dict[str, Any]:
+        return {"site": 7}
+
+    def fault(*_: Any, **__: Any) -> dict[str, Any]:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr(cli_show, "ask", nonsense)
+    assert "use the munbon-gate of the version that runs" in await console.run("status", code=5)
+    monkeypatch.setattr(cli_show, "ask", fault)
+    assert await console.run("status", code=1) == (
+        "munbon-gate: a fault of ours, please report it: status: OverflowError: date value out of range\n"
+    )
+
+
+def test_no_length_of_time_reaches_beyond_the_calendar() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="longer than 3660 days"):
+        duration_s("99999999d")
