@@ -108,6 +108,10 @@ class Stillness:
     bin_sum_m3s: float = 0.0
     bin_count: int = 0
     updated_at_s: float = 0.0
+    sampled_at_s: float = 0.0
+    """Of the last sample that showed this value."""
+    found: str = ""
+    """Why it was frozen as of that sample; empty where it was not."""
     turns: Turns = field(default_factory=Turns)
 
 

@@ -9,8 +9,10 @@ when the flows around the pool have changed since the level last moved, by more 
 - the larger area of the pool's two; and the level may have been on its way to a halt: a slope before the standstill
   that the flows have since made up for counts against it.
 
-A sensor is frozen when after all that at least three of its resolutions are left. Tried on both ASCE canals with gates that
-move at random and gates that hold levels, and unannounced demand changes: see tests/unit/gate/test_frozen.py.
+A sensor is frozen when after all that at least three of its resolutions are left: within minutes of a large move. Or when unmeasured
+flows must have turned with the gates `TURNS` times while it stood still (see `turns`): within an hour or two of small ones. Where
+flows do not change, or only together with the level, nothing tells a frozen sensor from a pool at rest. Tried on both ASCE canals with
+gates that move at random and gates that hold levels, and unannounced demand changes: see tests/unit/gate/test_frozen.py.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from dataclasses import dataclass
 
 from edge_agent.gate_control.model.pools import Pool
 from edge_agent.gate_control.model.replacing import replace
-from edge_agent.gate_control.model.values import PointHistory, Stillness
+from edge_agent.gate_control.model.values import PointHistory, Stillness, Turns
+from edge_agent.gate_control.validate.turns import DOOR_RESOLUTIONS, follow
 
 RESOLUTIONS = 3.0
 LEAST_SAMPLES = 3
@@ -33,6 +36,9 @@ BINS_KEPT = 13
 BINS_UNCERTAIN = 9
 """Of them the oldest: from half a delay to one and a half ago."""
 UNMEASURED_SHARE = 0.05
+TURNS = 2
+LONGEST_SILENCE_S = 60.0
+"""Between two samples; what a level did in a longer one nobody knows, and its standstill begins anew."""
 LEAST_SLOPE_WINDOW_S = 60.0
 SLOPE_WINDOWS_A_DELAY = 4
 
@@ -54,14 +60,42 @@ def watch_stillness(
     still = history.stillness
     if still is None or not 0.0 <= now_s - still.updated_at_s <= LONGEST_STEP_S:
         here = (history.sampled_at_s, history.value)
-        return Stillness(history.value, history.sampled_at_s, anchor=here, next_anchor=here, updated_at_s=now_s), ""
+        begun = Stillness(history.value, history.sampled_at_s, anchor=here, next_anchor=here, updated_at_s=now_s)
+        return replace(begun, sampled_at_s=history.sampled_at_s), ""
+    before = still
     still = _pass_flows(still, pool, flows, now_s)
+    still = replace(still, turns=_followed(before, still, pool, flows, resolution, now_s))
     if is_fresh:
         still = _anchored(still, pool, history.value, history.sampled_at_s)
-        if abs(history.value - still.value) >= MOVED_SHARE * resolution:
+        is_gap = history.sampled_at_s - still.sampled_at_s > LONGEST_SILENCE_S
+        if is_gap or abs(history.value - still.value) >= MOVED_SHARE * resolution:
             return _moved(still, resolution, history.value, history.sampled_at_s), ""
-    still = replace(still, samples=still.samples + is_fresh)
-    return still, _verdict(still, resolution, now_s)
+        still = replace(still, samples=still.samples + 1, sampled_at_s=history.sampled_at_s)
+        still = replace(still, found=_verdict(still, resolution, now_s) or _turned(still, now_s))
+    # where nothing came a sensor may be silent, which is not frozen: it stays what its last sample made it
+    return still, still.found
+
+
+def _followed(before: Stillness, still: Stillness, pool: Pool, flows: PoolFlows, resolution: float, now_s: float) -> Turns:
+    """Turns with the flows of this scan. Nothing is known while one of them is not, or not for one and a half delays yet."""
+    delay_s = _delay_s(pool)
+    if flows.near_m3s is None or flows.far_m3s is None or (delay_s > 0.0 and len(still.far_m3s) < BINS_KEPT):
+        return Turns()
+    room_m3 = DOOR_RESOLUTIONS * resolution * max(pool.low.area_m2, pool.high.area_m2)
+    if delay_s <= 0.0:
+        return follow(still.turns, flows.near_m3s + flows.far_m3s, (), None, 0.0, room_m3, now_s)
+    is_dropped = still.bin_began_s != before.bin_began_s and len(before.far_m3s) == BINS_KEPT
+    bin_s = now_s - before.bin_began_s if is_dropped else delay_s / BINS_A_DELAY
+    dropped_m3s = before.far_m3s[0] if is_dropped else None
+    return follow(still.turns, flows.near_m3s, still.far_m3s, dropped_m3s, bin_s, room_m3, now_s)
+
+
+def _turned(still: Stillness, now_s: float) -> str:
+    """A turn counts once a sample of after it shows the same value."""
+    count = sum(at_s < still.sampled_at_s for at_s in still.turns.turned_s)
+    if count < TURNS:
+        return ""
+    return f"frozen: the same value for {now_s - still.since_s:.0f} s, though the flows around it turned {count} times beyond what it bears"
 
 
 def _verdict(still: Stillness, resolution: float, now_s: float) -> str:
@@ -83,6 +117,9 @@ def _moved(still: Stillness, resolution: float, value: float, sampled_at_s: floa
         by_flow_m=0.0,
         base_low_m3s=None,
         base_high_m3s=None,
+        turns=Turns(),
+        sampled_at_s=sampled_at_s,
+        found="",
         slope_per_s=(value - still.anchor[1]) / window_s,
         slope_error_per_s=resolution / window_s,
     )

@@ -28,7 +28,9 @@ MOST_TURNS = 8
 """Kept; more say nothing more."""
 
 
-def follow(turns: Turns, near_m3s: float, bins: Sequence[float], dropped_m3s: float | None, bin_s: float, room_m3: float, now_s: float) -> Turns:
+def follow(
+    turns: Turns, near_m3s: float, bins: Sequence[float], dropped_m3s: float | None, bin_s: float, room_m3: float, now_s: float
+) -> Turns:
     """Turns after this scan.
 
     Args:
@@ -42,14 +44,15 @@ def follow(turns: Turns, near_m3s: float, bins: Sequence[float], dropped_m3s: fl
     """
     if turns.began_s is None:
         return _line(turns, near_m3s, bins, bin_s, now_s)
-    step_s = now_s - turns.updated_at_s
+    step_s, lasted_s = now_s - turns.updated_at_s, now_s - turns.began_s
     far_m3 = turns.far_m3
     if dropped_m3s is not None:
         passed_m3 = turns.passed_m3 + (dropped_m3s - turns.far_ref_m3s) * bin_s
         far_m3 = _arrived(bins, turns.far_ref_m3s, bin_s, passed_m3)
         turns = replace(turns, passed_m3=passed_m3, far_m3=far_m3)
+    if step_s <= 0.0 or lasted_s <= 0.0:
+        return turns
     near_m3 = turns.near_m3 + (near_m3s - turns.near_ref_m3s) * step_s
-    lasted_s = now_s - turns.began_s
     least = max(turns.slopes_m3s[0], (near_m3 + far_m3[0] - turns.base_m3[1] - room_m3) / lasted_s)
     most = min(turns.slopes_m3s[1], (near_m3 + far_m3[1] - turns.base_m3[0] + room_m3) / lasted_s)
     if least <= most:

@@ -90,7 +90,7 @@ def somebody_takes_more_or_less(run: Run) -> None:
 @pytest.mark.parametrize("canal", [CANAL_1, CANAL_2])
 def test_no_sensor_that_works_is_called_frozen(canal: AsceCanal, control: Callable[[Run], None]) -> None:
     run = Run(canal)
-    run.run(1.25, control)
+    run.run(2.0, control)
     assert run.found == {}
 
 
@@ -104,3 +104,15 @@ def test_a_frozen_sensor_is_found_within_minutes_when_its_own_gate_opens(canal: 
     run.run(1.0, until_found="p3.tail")
     assert run.found.keys() == {"p3.tail"}
     assert run.found["p3.tail"] - opened_at_s <= 180.0
+
+
+@pytest.mark.parametrize("control", [at_random, holding_levels])
+def test_moves_of_three_percent_add_up_until_a_frozen_sensor_is_found(control: Callable[[Run], None]) -> None:
+    """A twentieth of the pool's flow is more than most of them change: one alone proves nothing."""
+    run = Run(CANAL_1)
+    run.run(1.0, control)
+    frozen_at_s = run.time_s
+    run.freeze("p3.tail")
+    run.run(2.0, control, until_found="p3.tail")
+    assert run.found.keys() == {"p3.tail"}
+    assert run.found["p3.tail"] - frozen_at_s <= 3_600.0
