@@ -93,6 +93,7 @@ class DeskBench:
             release_plan=self._release,
             new_code=lambda: "271828",
             durable=self._settled,
+            noted=self._settled,
         )
         if opened:
             await self.book.open(self.clock)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,8 +27,10 @@ log = get_logger("gate.state")
 class StateFile:
     """Keeps one file, synced, at the newest state that it was given."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, before: Callable[[], object] = lambda: None) -> None:
+        """`before` is called in the writer's thread ahead of each write, and may take its time: what tells of a state must not come after it."""
         self._path = path
+        self._before = before
         self._waiting: SavedState | None = None
         self._given, self._written = 0, 0
         """How many states came, and the newest of them that is on the disk."""
@@ -104,6 +107,7 @@ class StateFile:
 
     def _write(self, saved: SavedState) -> bool:
         try:
+            self._before()
             content = _SAVED.dump_json(saved)
             write_atomic(self._path, content + b"\n" + hashlib.sha256(content).hexdigest().encode() + b"\n", mode=0o640)
         except (OSError, MunbonError) as error:

@@ -73,7 +73,10 @@ class Journal:
         self._pending: deque[JournalRecord] = deque()
         self._blocks: deque[MakeBlock] = deque(maxlen=RING_BLOCKS)
         self._lost = 0
-        self._changed = threading.Condition()
+        self._appended, self._gone = 0, 0
+        """Records that came, and those of them that are out of the ring again."""
+        lock = threading.RLock()
+        self._changed, self._dropped = threading.Condition(lock), threading.Condition(lock)
         self._database: JournalDatabase | None = None
         self._stopping = False
         self._urgent = True  # the file is opened at once, so that what is wrong with it is known
@@ -104,12 +107,22 @@ class Journal:
                 self._lost += 1
                 return
             if len(self._pending) >= self._ring_records:
-                self._pending.popleft()
+                self._take_first()
                 self._lost += 1
             self._pending.append(record)
+            self._appended += 1
             if not is_series:
                 self._urgent = True
                 self._changed.notify()
+
+    def settle(self, within_s: float) -> bool:
+        """Whether all that was appended by now is durable, waiting for it so long; to be called away from the event loop."""
+        with self._dropped:
+            wanted = self._appended
+            self._urgent = True
+            self._changed.notify()
+            self._dropped.wait_for(lambda: self._gone >= wanted or bool(self._error), within_s)
+            return self._gone >= wanted
 
     def append_block(self, make: MakeBlock) -> None:
         """Take a block of scans. Returns at once, whatever the disk does; a full ring gives up its oldest block."""
@@ -192,10 +205,15 @@ class Journal:
         with self._changed:
             for record in batch:
                 if self._pending and self._pending[0] is record:
-                    self._pending.popleft()
+                    self._take_first()
             self._lost -= lost
+            self._dropped.notify_all()
         for listener in self._listeners:
             listener()
+
+    def _take_first(self) -> None:
+        self._pending.popleft()
+        self._gone += 1
 
     def _write_blocks(self, database: JournalDatabase) -> None:
         while True:
@@ -243,6 +261,7 @@ class Journal:
             log.error("journal cannot be written", path=str(self._path), reason=str(error))
         with self._changed:
             self._error = str(error)
+            self._dropped.notify_all()
         if self._database is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._database.close()

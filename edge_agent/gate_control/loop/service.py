@@ -45,6 +45,8 @@ from shared.observability import configure_logging, get_logger
 PLAN_REFRESH_S = 2.0
 JOURNAL_READ_S = 4.0
 FLUSH_AT_STOP_S = 2.0
+JOURNAL_FIRST_S = 0.5
+"""So long a state waits for the records that came before it; then it is written all the same."""
 BEAT_S = 0.5
 STATE_WAIT_S = 3.0
 """Longer no command waits for a disk that hangs."""
@@ -86,7 +88,8 @@ class GateService:
         self.journal = journal or Journal(state_dir / JOURNAL_FILE, clock, retention=retention)
         self._site, self._clock, self._field = site, clock, field
         self._interlock = LatestFile(folder / site.interlock_file)
-        self._state_file = StateFile(state_dir / STATE_FILE)
+        # an alarm that is in the state and not in the journal would never be told: the journal goes first
+        self._state_file = StateFile(state_dir / STATE_FILE, before=lambda: self.journal.settle(JOURNAL_FIRST_S))
         self._state_problem = ""
         self._reads, self._saves, self._journal_reads = (DiskThread(name) for name in ("plan reads", "plan saves", "journal reads"))
         self._trust = ClockTrust(clock, (folder / site.interlock_file).with_name("clock-was-set"))
@@ -119,6 +122,7 @@ class GateService:
             release_plan=self.plans.release_local,
             new_code=lambda: f"{secrets.randbelow(1_000_000):06}",
             durable=lambda within_s: asyncio.to_thread(self._state_file.settle, within_s),
+            noted=lambda within_s: asyncio.to_thread(self.journal.settle, within_s),
         )
 
     def _make_ports(self) -> Ports:
