@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.gate_control.decide.modes import Tag
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.values import ACTUATOR_FACTS, MoveTo, StopMotion
 from shared.contracts.gate_command import GateAction, GateVerb
@@ -121,7 +122,50 @@ def test_a_position_that_went_bad_in_control_moves_nothing_until_it_was_seen_twi
     assert bench.moves()
 
 
+@pytest.mark.parametrize("fact", ACTUATOR_FACTS)
+def test_a_word_that_goes_missing_in_control_holds_even_a_flood_back(fact: str) -> None:
+    bench = calm()
+    show_level(bench, 2.8)
+    shown = bench.distort
+    bench.distort = lambda sample: with_value(shown(sample), f"g1.{fact}", None)
+    bench.run(30)
+    assert bench.commands == []
+
+
+def test_who_works_at_a_tagged_gate_moves_it_and_nothing_of_it_is_a_fault() -> None:
+    bench = calm()
+    bench.memory = replace(bench.memory, state=replace(bench.memory.state, modes={"g1": replace(bench.modes(), tags=(Tag("ana", "now"),))}))
+    bench.run(30)
+    for second in range(60):
+        bench.distort = lambda sample, at_pct=32.0 + second: with_value(sample, "g1-position", at_pct)  # type: ignore[misc]
+        bench.scan()
+    assert bench.modes().trip == ""
+    assert not bench.has_alarm("g1/uncommanded")
+    assert bench.commands == []
+
+
 # limits
+
+
+def test_a_plan_cannot_widen_what_the_owner_allows() -> None:
+    """One that asks for it is refused; one that got past that is bound all the same."""
+    for opening_pct, limit_pct in ((0.0, 5.0), (100.0, 95.0)):
+        bench = calm()
+        bench.plan = make_plan(
+            PositionObjective(opening_pct=opening_pct), generation=2, limits=GateLimits(opening_min_pct=0, opening_max_pct=100)
+        )
+        bench.run(400)
+        assert bench.position_pct() == pytest.approx(limit_pct, abs=0.6)
+        assert all(5.0 <= pct <= 95.0 for _, pct in bench.moves())
+
+
+def test_a_gate_below_its_limits_is_not_opened_where_an_interlock_forbids_opening() -> None:
+    bench = calm()
+    bench.canal.actuators["g1"].position_pct = 2.0
+    bench.memory = replace(bench.memory, histories={})
+    show_level(bench, 1.1)
+    bench.run(60)
+    assert bench.moves() == []
 
 
 def test_a_plan_that_narrows_the_limits_ends_the_move_that_goes_beyond_them() -> None:

@@ -33,6 +33,17 @@ def test_the_worst_valid_sensor_votes() -> None:
     assert step(low, InterlockState(), a=reading(1.1), b=reading(2.0)).tripped
 
 
+@pytest.mark.parametrize("nonsense", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_does_not_vote_whatever_its_quality(nonsense: float) -> None:
+    """Not even where validation should let it through."""
+    for side, trip, reset, beyond in (("high", 2.6, 2.4, 2.7), ("low", 1.2, 1.4, 1.1)):
+        one = rule(side=side, trip=trip, reset=reset)
+        assert step(one, InterlockState(), a=reading(nonsense), b=reading(beyond)).tripped
+        assert step(one, InterlockState(), a=reading(beyond), b=reading(nonsense)).tripped
+        assert not step(one, InterlockState(), a=reading(nonsense), b=reading(2.0)).tripped
+        assert step(one, TRIPPED, a=reading(nonsense), b=reading(nonsense)).tripped
+
+
 def test_it_resets_only_when_the_worst_sensor_is_back_beyond_the_reset_value() -> None:
     assert step(rule(), TRIPPED, a=reading(2.3), b=reading(2.5)).tripped
     assert not step(rule(), TRIPPED, a=reading(2.3), b=reading(2.4)).tripped

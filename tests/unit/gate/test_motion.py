@@ -106,6 +106,17 @@ def test_a_jam_must_last_and_one_that_flickers_is_none() -> None:
     assert trips.index(JAMMED) == 2  # seen since 19 s
 
 
+def test_a_position_of_before_says_nothing_of_the_move() -> None:
+    """The gate may have moved since: it is neither late, nor wrong, nor there."""
+    for opening_pct in (28.0, 30.0, 39.8):
+        old = Reading(opening_pct, 30.0, Quality.GOOD, "position", (), is_fresh=False)
+        moving = GateState(motion=MOVE)
+        assert watch_motion(GATE, moving, REMOTE, old, 0.1, 500.0) == Watched(moving)
+    resting = still(30.0, 20.0)
+    elsewhere = Reading(80.0, 30.0, Quality.GOOD, "position", (), is_fresh=False)
+    assert watch_motion(GATE, resting, REMOTE, elsewhere, 0.1, 500.0) == Watched(resting)
+
+
 def test_without_a_status_or_a_position_nothing_is_judged() -> None:
     moving = GateState(motion=MOVE)
     assert watch(moving, 30.0, 500.0, ActuatorStatus(is_known=False)) == Watched(moving)

@@ -55,6 +55,15 @@ def test_a_start_that_no_device_took_spends_no_budget_but_is_followed_by_a_rest(
     assert withdraw_start(history, 300.0) == history
 
 
+def test_starts_that_lie_ahead_count_as_just_now() -> None:
+    """The clock was set back: doubt waits."""
+    history = ran((5_000, 5_005, 1), (5_100, 5_105, 1), (5_200, 5_205, 1))
+    assert starts_last_hour(history, 100.0) == 3
+    assert may_start(LIMITS, history, 1, 10.0, STROKE_S, 100.0).limit == "rest"
+    assert may_start(LIMITS, StartHistory(history.starts_s, 1), 1, 10.0, STROKE_S, 100.0).limit == "budget"
+    assert not may_reverse(LIMITS, history, -1, 100.0).ok
+
+
 def test_a_plan_may_narrow_the_budget_and_not_widen_it() -> None:
     history = ran((0, 5, 1), (100, 105, 1))
     assert not may_start(LIMITS, history, 1, 10.0, STROKE_S, 300.0, starts_per_hour=2).ok

@@ -1,0 +1,78 @@
+"""What reaches the disk at once, and what waits a minute: each thing that must not be lost changes the durable part of the state."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from edge_agent.gate_control.decide.alarms import AlarmState, Phase
+from edge_agent.gate_control.decide.modes import Control, GateModes, Place, Tag
+from edge_agent.gate_control.decide.orders import Account, Ending, OrdersState
+from edge_agent.gate_control.decide.restart import durable_part
+from edge_agent.gate_control.decide.starts import StartHistory, record_start
+from edge_agent.gate_control.decide.state import SiteState
+from edge_agent.gate_control.model.values import ControllerState, GateState, InterlockState
+from tests.fakes.gate import RUNNING
+
+ACCOUNT = Account("g3")
+ALARM = AlarmState(phase=Phase.UNACKNOWLEDGED)
+STATE = SiteState(
+    gates={"g1": GateState()},
+    modes={"g1": RUNNING},
+    starts={"g1": StartHistory()},
+    alarms={"g1/stuck": ALARM},
+    orders=OrdersState(accounts={"o1": ACCOUNT}),
+)
+
+
+def with_modes(**changes: Any) -> SiteState:
+    return replace(STATE, modes={"g1": replace(RUNNING, **changes)})
+
+
+def with_alarm(**changes: Any) -> SiteState:
+    return replace(STATE, alarms={"g1/stuck": replace(ALARM, **changes)})
+
+
+def with_account(**changes: Any) -> SiteState:
+    return replace(STATE, orders=replace(STATE.orders, accounts={"o1": replace(ACCOUNT, **changes)}))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        with_modes(tags=(Tag("ana", "now"),)),
+        with_modes(trip="stuck"),
+        with_modes(stopped_by="ana"),
+        with_modes(control=Control.MANUAL),
+        with_modes(in_service=False),
+        with_modes(owner=Place.CONSOLE),
+        with_modes(commissioning=GateModes().commissioning),
+        replace(STATE, alarms={}),
+        replace(STATE, alarms={"g1/stuck": ALARM, "g1/jammed": ALARM}),
+        with_alarm(phase=Phase.ACKNOWLEDGED),
+        with_alarm(phase=Phase.RETURNED),
+        with_alarm(acknowledged_by="ana"),
+        with_alarm(phase=Phase.SHELVED, shelved_until_s=600.0),
+        with_account(started_wall_s=1.0),
+        with_account(ending=next(iter(Ending))),
+        with_account(is_suspended=True),
+        replace(STATE, gates={"g1": GateState(interlocks={"high": InterlockState(0.0, tripped=True)})}),
+        replace(STATE, starts={"g1": record_start(StartHistory(), 1, 5.0)}),
+    ],
+)
+def test_what_must_not_be_lost_is_saved_at_once(state: SiteState) -> None:
+    assert durable_part(state) != durable_part(STATE)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        replace(STATE, gates={"g1": GateState(position_pct=40.0, mode="AUTO")}),
+        replace(STATE, controllers={"g1": ControllerState(wanted_flow_m3s=2.0)}),
+        replace(STATE, flows_m3s={"g1": 2.0}),
+        with_account(volume_m3=5.0),
+        with_alarm(reason="still there"),
+    ],
+)
+def test_what_changes_in_each_scan_waits(state: SiteState) -> None:
+    assert durable_part(state) == durable_part(STATE)
