@@ -15,6 +15,7 @@ from edge_agent.gate_control.decide.state import Note
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.devices import Point
 from edge_agent.gate_control.model.pools import Pool
+from edge_agent.gate_control.model.profiles import jams_by_torque
 from edge_agent.gate_control.model.values import Now, Quality, Reading
 
 RETURN_SHARE = 0.01
@@ -26,6 +27,7 @@ ORDER_ALARMS = {
     NoteKind.SHORT: AlarmName.ORDER_SHORT,
 }
 STEERING_ALARMS = {"fallback": AlarmName.FALLBACK_ACTIVE, "level_too_old": AlarmName.SENSOR_STALE}
+_TOLD_BY_ACTUATOR = (AlarmName.JAMMED, AlarmName.OVERTORQUE, AlarmName.ACTUATOR_INHIBITED, AlarmName.POSITION_FAULT)
 _CAUSES = (
     ("frozen", AlarmName.SENSOR_FROZEN),
     ("current loop", AlarmName.SENSOR_OUT_OF_RANGE),
@@ -44,7 +46,9 @@ def gate_conditions(facts: GateFacts, readings: Mapping[str, Reading], *, is_bud
     if modes.trip in TRIPS:
         found[modes.trip] = f"tripped: {modes.trip}"
     if status.jammed:
-        found[AlarmName.JAMMED] = "the actuator says so"
+        found[AlarmName.OVERTORQUE if jams_by_torque(gate.actuator) else AlarmName.JAMMED] = "the actuator says so"
+    if facts.position_fault:
+        found[AlarmName.POSITION_FAULT] = facts.position_fault
     if status.inhibited:
         found[AlarmName.ACTUATOR_INHIBITED] = "the actuator says that motion is inhibited"
     silence = _silence(facts)
@@ -163,7 +167,7 @@ def unknown_conditions(
         if gate.position.value is None or gate.position.quality is Quality.BAD:
             found.add(f"{name}/{AlarmName.OUTSIDE_TRAVEL}")
         if not (gate.status.is_known or gate.status.is_late):
-            found |= {f"{name}/{AlarmName.JAMMED}", f"{name}/{AlarmName.ACTUATOR_INHIBITED}"}
+            found |= {f"{name}/{alarm}" for alarm in _TOLD_BY_ACTUATOR}
     for pool in site.pools:
         found |= {f"{pool.id}/{name}" for name in _unjudged_of_pool(pool, readings)}
     for item in site.inputs:

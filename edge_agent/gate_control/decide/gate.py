@@ -20,6 +20,9 @@ from edge_agent.gate_control.model.gates import Gate
 from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ActuatorStatus, GateState, Motion, Now, Quality, Reading, Selector
 
+END_PCT = 5.0
+"""A limit switch is made no further from the end of the travel than this."""
+
 
 @dataclass(frozen=True)
 class GateFacts:
@@ -37,10 +40,23 @@ class GateFacts:
     must_stop: bool
 
     @property
+    def position_fault(self) -> str:
+        """Why the position cannot be right: a limit switch is made, and it tells of neither end of the travel. Empty where it can."""
+        status, position_pct = self.status, self.position.value
+        if position_pct is None or not status.is_known or not (status.closed_limit or status.open_limit):
+            return ""
+        if status.closed_limit and status.open_limit:
+            return "both limit switches are made"
+        is_at_end = position_pct <= END_PCT or position_pct >= 100.0 - END_PCT
+        return "" if is_at_end else f"a limit switch is made at {position_pct:.1f} %"
+
+    @property
     def is_controllable(self) -> bool:
         """The controller may move it: in auto, healthy, seen, nothing in its way. An answer that is only late takes nothing from it."""
         status = self.status
         if self.position.value is None or not (status.is_known or status.is_late) or status.by_hand or status.jammed or status.inhibited:
+            return False
+        if self.position_fault:
             return False
         return permit(self.modes).may_control and self.state.consistent_scans >= CONSISTENT_SCANS and self.verdict.drive_pct is None
 

@@ -28,7 +28,7 @@ class StateFile:
     """Keeps one file, synced, at the newest state that it was given."""
 
     def __init__(self, path: Path, before: Callable[[], object] = lambda: None) -> None:
-        """`before` is called in the writer's thread ahead of each write, and may take its time: what tells of a state must not come after it."""
+        """`before` is called in the writer's thread ahead of each write: for what must be on the disk before the state is."""
         self._path = path
         self._before = before
         self._waiting: SavedState | None = None

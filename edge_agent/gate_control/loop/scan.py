@@ -30,6 +30,10 @@ from shared.observability import get_logger
 
 LATENESS_SCANS = 2_000
 """Scans over which lateness is measured."""
+LATE_SHARE = 0.2
+"""Of the scan period, by which a scan that begins later counts as late."""
+LATE_SCANS, LATE_OF_SCANS = 6, 30
+"""So many late ones among the last are more than a hiccup."""
 SENSE_SHARE = 0.6
 """Share of a scan period that sensing may take."""
 ACT_SHARE = 0.3
@@ -122,6 +126,7 @@ class GateLoop:
         self._now: Now | None = None
         self._hold = UpdateHold(("the gate process is starting",))
         self._lateness_ms: deque[float] = deque(maxlen=LATENESS_SCANS)
+        self._late: deque[bool] = deque(maxlen=LATE_OF_SCANS)
         self._series_at_s = float("-inf")
         self._saved_at_s = float("-inf")
         self._saved: tuple[object, ...] = ()
@@ -149,6 +154,7 @@ class GateLoop:
                 self._lateness_ms.append((started_s - due_s) * 1000.0)
                 due_s += period_s
                 behind_s = self._clock.monotonic_s() - due_s
+                self._late.append(behind_s > 0.0 or started_s - due_s + period_s > LATE_SHARE * period_s)
                 if behind_s > 0.0:
                     due_s += (behind_s // period_s + 1) * period_s
                     log.warning("scan took longer than its period", took_s=round(self._clock.monotonic_s() - started_s, 3))
@@ -265,6 +271,9 @@ class GateLoop:
 
     def _conditions(self) -> dict[str, Raised]:
         conditions = dict(self._ports.conditions())
+        if sum(self._late) >= LATE_SCANS:
+            text = f"{LATE_SCANS} or more of {LATE_OF_SCANS} scans were late, or took longer than their period"
+            conditions["site/scan_late"] = Raised(text)
         if problem := self._ports.journal.problem():
             conditions["site/journal_not_written"] = Raised(problem)
         return conditions

@@ -93,6 +93,11 @@ def _facts_of(gate: Gate) -> dict[str, tuple[FactBit, ...]]:
     return {fact: tuple(FactBit(actuator.device, "input", register, bit) for register, bit in places) for fact, places in bits.items()}
 
 
+def jams_by_torque(actuator: Actuator) -> bool:
+    """Whether its `jammed` is a torque switch that tripped in mid-travel."""
+    return actuator.profile == "auma" and actuator.status is None
+
+
 def commands_of(actuator: Actuator) -> CommandMap:
     """The profile's commands; none for profiles without."""
     return _COMMANDS.get(actuator.profile, CommandMap())

@@ -13,6 +13,7 @@ from edge_agent.gate_control.simulation.plant import ActuatorTrouble
 from shared.contracts.gate_command import GateAction, GateVerb
 from shared.contracts.gate_plan import FlowObjective, Objective, PositionObjective, ScheduleEntry, UpstreamLevelObjective
 from tests.fakes.gate import RUNNING, START, CanalBench, make_bench, make_plan, now_at, with_value
+from tests.fakes.gate_machine import Machine
 
 AUTO = GateAction(gate="g1", verb=GateVerb.MODE, params={"mode": "auto"})
 MANUAL = GateAction(gate="g1", verb=GateVerb.MODE, params={"mode": "manual"})
@@ -334,6 +335,32 @@ def test_a_jam_that_the_actuator_tells_trips_the_gate() -> None:
     assert bench.run_until("g1/jammed", 30.0) <= 10.0
     bench.run(5)
     assert (bench.gate().mode, bench.commands) == ("FAULT", [])
+
+
+@pytest.mark.parametrize("made", [{"g1.closed_limit": 1.0}, {"g1.open_limit": 1.0}, {"g1.closed_limit": 1.0, "g1.open_limit": 1.0}])
+def test_a_position_that_its_limit_switches_deny_is_told_and_the_controller_holds(made: dict[str, float]) -> None:
+    bench = make_bench(make_plan(position(40.0)))
+    bench.run(300)
+    bench.plan = make_plan(position(60.0), generation=2)
+    bench.commands.clear()
+    bench.distort = lambda sample: with_value(sample, sample.point, made.get(sample.point, sample.value))
+    bench.run(60)
+    assert bench.has_alarm("g1/position_fault")
+    assert bench.commands == []
+    assert bench.ask(move(45.0)).accepted
+    assert openings(bench) == [45.0]
+    bench.distort = lambda sample: sample
+    bench.run(60)
+    assert not bench.has_alarm("g1/position_fault")
+
+
+def test_an_auma_whose_torque_switch_trips_in_mid_travel_is_told_as_that() -> None:
+    machine = Machine()
+    for _ in range(10):
+        machine.step(garbled={"g3a.jammed": 1.0})
+    standing = {key for key, alarm in machine.memory.state.alarms.items() if alarm.is_on}
+    assert {"g3a/overtorque", "g3a/jammed"} <= standing
+    assert machine.modes("g3a").trip == "jammed"
 
 
 def test_a_command_that_no_device_takes_is_no_move_and_is_ordered_anew_after_a_rest() -> None:

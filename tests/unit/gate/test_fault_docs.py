@@ -23,6 +23,15 @@ def test_no_row_names_an_alarm_that_nothing_raises() -> None:
     assert words - SETTINGS - {name.value for name in AlarmName} == set()
 
 
+def test_each_alarm_is_raised_somewhere() -> None:
+    tables = ("alarm_names.py", "alarm_table.py", "alarm_table_site.py")
+    sources = [path.read_text() for path in (ROOT / "edge_agent").rglob("*.py") if path.name not in tables]
+    inputs = {"mains_lost", "battery_low", "door_open"}  # named by `site.yaml`
+    unraised = {name for name in AlarmName if not any(f"AlarmName.{name.name}" in text or f'"{name.value}"' in text for text in sources)}
+    sited = {name for name in unraised if any(f'"site/{name.value}"' in text for text in sources)}
+    assert unraised - sited - inputs == set()
+
+
 def test_what_the_process_raises_of_itself_has_a_meaning() -> None:
     sources = [ROOT / "edge_agent" / "gate_control" / name for name in ("loop/service.py", "loop/scan.py", "console/plans.py")]
     raised = {word for source in sources for word in re.findall(r'(?:"site/|_report\(")([a-z_]+)"', source.read_text())}

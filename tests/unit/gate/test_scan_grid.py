@@ -163,6 +163,18 @@ async def test_a_scan_that_took_too_long_skips_what_it_missed_and_feeds_no_watch
     assert late < 1000.0
 
 
+async def test_scans_that_are_late_again_and_again_are_told_and_single_ones_are_not(tmp_path: Path) -> None:
+    bench = make(tmp_path, scan_period_s=0.05)
+    bench.field.slow_on = dict.fromkeys(range(3, 7), 0.07)
+    bench.field.stop_after = 8
+    await bench.loop.run(bench.field.stop)
+    assert "site/scan_late" not in bench.loop.memory.state.alarms
+    bench.field.slow_on = dict.fromkeys(range(9, 16), 0.07)
+    bench.field.stop, bench.field.stop_after = asyncio.Event(), 18
+    await bench.loop.run(bench.field.stop)
+    assert bench.loop.memory.state.alarms["site/scan_late"].is_there
+
+
 async def test_a_fault_of_our_own_in_one_scan_ends_neither_control_nor_commands_anything(tmp_path: Path) -> None:
     bench = make(tmp_path)
     bench.field.fail_on = {2, 3}
