@@ -37,6 +37,7 @@ class ScanRecorder:
         self._boot_id = boot_id
         self._block_s = block_s
         self._block: BlockWriter | None = None
+        self._full: list[MakeBlock] = []
         self._base: Callable[[], Mapping[str, Any]] = dict
         self._began_s = 0.0
         self._began_at: datetime | None = None
@@ -47,8 +48,8 @@ class ScanRecorder:
         return self._block is None or not 0.0 <= now_s - self._began_s < self._block_s
 
     def begin(self, base: Callable[[], Mapping[str, Any]], now_s: float) -> None:
-        """Close the block in hand, and begin one. `base` gives the state before the next scan, later and in another thread."""
-        self.close()
+        """Put the block in hand aside, and begin one. `base` gives the state before the next scan, later and in another thread."""
+        self._put_aside()
         self._block, self._base, self._began_s, self._began_at = BlockWriter(self.steps, {}), base, now_s, None
 
     def add(self, scan: ScanInputs) -> None:
@@ -59,8 +60,17 @@ class ScanRecorder:
         self._began_at = self._began_at or scan.now.wall
         self._ended_at = scan.now.wall
 
+    def hand_over(self) -> None:
+        """What was put aside, to the journal. Packing it takes the processor for a while: the commands of a scan go out before."""
+        while self._full:
+            self._journal.append_block(self._full.pop(0))
+
     def close(self) -> None:
-        """Hand the block in hand over, as at the end of the process."""
+        """Hand everything over, the block in hand too, as at the end of the process."""
+        self._put_aside()
+        self.hand_over()
+
+    def _put_aside(self) -> None:
         block, began_at, ended_at = self._block, self._began_at, self._ended_at
         self._block = None
         if block is None or began_at is None or ended_at is None or not len(block):
@@ -74,4 +84,4 @@ class ScanRecorder:
             stored = StoredBlock(format_utc(first), format_utc(last), boot_id, count, code_digest(), digest, packed)
             return stored, site
 
-        self._journal.append_block(make)
+        self._full.append(make)

@@ -8,6 +8,7 @@ nobody sees in a journal. pydantic searches what is installed for plugins, of wh
 
 from __future__ import annotations
 
+import gc
 import sys
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,12 @@ def leave_out() -> None:
             sys.modules[name] = None  # type: ignore[assignment]
     if _SEARCH not in sys.modules:
         sys.modules[_SEARCH] = _nothing_installed()
+
+
+def freeze() -> None:
+    """What was made until now lives as long as the process: the collector need not walk it in the middle of a scan (8 ms, on a Pi more)."""
+    gc.collect()
+    gc.freeze()
 
 
 def _nothing_installed() -> ModuleType:

@@ -57,6 +57,7 @@ class Recording:
     def written(self, memory: Memory, outcomes: Sequence[WriteOutcome]) -> None:
         """What became of the commands, and the memory that the next scan begins with."""
         self._memory, self._written = memory, tuple(outcomes)
+        self._recorder.hand_over()
 
     def close(self) -> None:
         """Hand over what is in hand, at the end of the process."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
+from edge_agent.gate_control.actuate.order import oldest_first
 from edge_agent.gate_control.console.desk import Pending
 from edge_agent.gate_control.console.views import alarm_views
 from edge_agent.gate_control.decide.alarms import AlarmChange, AlarmEvent, Raised
@@ -241,7 +242,7 @@ class GateLoop:
                 return
             self._recording.scanned(given, scanned.decision.commands)
             before = self.memory.state
-            outcomes = await self._act(scanned.decision.commands, until_s)
+            outcomes = await self._act(oldest_first(self._site, scanned.decision.commands, samples), until_s)
             self.memory = after_writing(scanned.memory, outcomes, now)
             self._recording.written(self.memory, outcomes)
             self._readings, self._now = scanned.readings, now

@@ -32,6 +32,7 @@ from edge_agent.gate_control.journal.scan_recorder import ScanRecorder
 from edge_agent.gate_control.journal.state_file import STATE_FILE, StateFile
 from edge_agent.gate_control.journal.writer import Journal, Retention
 from edge_agent.gate_control.loop.clock_trust import ClockTrust
+from edge_agent.gate_control.loop.lean import freeze
 from edge_agent.gate_control.loop.modbus_field import ModbusField, report_data
 from edge_agent.gate_control.loop.recording import Recording
 from edge_agent.gate_control.loop.scan import Field, GateLoop, Ports
@@ -335,6 +336,7 @@ async def _serve(site: SiteConfiguration, folder: Path, findings: Sequence[str])
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    freeze()
     try:
         await GateService(site, folder, clock=clock, field=field, findings=findings).run(stop)
     finally:

@@ -50,6 +50,16 @@ print(len(found), list(entry_points(group="pydantic")), BaseModel.__name__)
     assert in_fresh_interpreter(code).split() == ["3", "[]", "BaseModel"]
 
 
+def test_what_was_loaded_at_the_start_is_walked_by_no_collection_any_more() -> None:
+    code = """
+import gc
+from edge_agent.gate_control.loop.lean import freeze
+freeze()
+print(gc.get_freeze_count() > 1000, len(gc.get_objects()) < 1000)
+"""
+    assert in_fresh_interpreter(code).split() == ["True", "True"]
+
+
 def test_a_module_that_is_there_already_stays() -> None:
     code = """
 import importlib.metadata

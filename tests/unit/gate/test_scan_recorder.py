@@ -10,7 +10,7 @@ from edge_agent.gate_control.journal.code_digest import code_digest
 from edge_agent.gate_control.journal.database import JournalDatabase
 from edge_agent.gate_control.journal.packing import unpack
 from edge_agent.gate_control.journal.scan_recorder import ScanRecorder
-from edge_agent.gate_control.journal.writer import Journal, Retention
+from edge_agent.gate_control.journal.writer import Journal, MakeBlock, Retention
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.values import Sample
 from edge_agent.gate_control.replay.blocks import ScanInputs, read_block
@@ -35,6 +35,7 @@ def record(folder: Path, first_s: int, last_s: int) -> None:
     for second in range(first_s, last_s + 1):
         if recorder.is_block_due(float(second)):
             recorder.begin(base, float(second))
+            recorder.hand_over()
         samples = quantise_samples(recorder.steps, [Sample("level", 2.0 + second / 1000.0, float(second))])
         recorder.add(ScanInputs(now_at(float(second)), samples))
     recorder.close()
@@ -58,6 +59,29 @@ def test_scans_are_found_again_by_time_with_their_configuration_and_code(tmp_pat
     scans = read_block(Steps(SITE), unpack(first.content)).scans
     assert [scan.samples[0].value for scan in scans[:2]] == [2.0, 2.001]
     database.close()
+
+
+def test_a_full_block_is_not_packed_before_it_is_handed_over() -> None:
+    class Blocks:
+        def __init__(self) -> None:
+            self.taken: list[MakeBlock] = []
+
+        def append_block(self, make: MakeBlock) -> None:
+            self.taken.append(make)
+
+    journal = Blocks()
+    recorder = ScanRecorder(SITE, journal, "boot", block_s=60.0)
+    for second in (0.0, 60.0, 120.0):
+        recorder.begin(base, second)
+        recorder.add(ScanInputs(now_at(second), ()))
+    assert journal.taken == [], "a scan that begins a block may still have commands to write"
+
+    recorder.hand_over()
+    recorder.hand_over()
+    assert [make()[0].began_at for make in journal.taken] == [format_utc(now_at(at_s).wall) for at_s in (0.0, 60.0)]
+
+    recorder.close()
+    assert journal.taken[-1]()[0].began_at == format_utc(now_at(120.0).wall)
 
 
 def test_what_is_older_than_its_days_goes_and_its_configuration_with_it(tmp_path: Path) -> None:
