@@ -149,11 +149,10 @@ def test_who_works_at_a_tagged_gate_moves_it_and_nothing_of_it_is_a_fault() -> N
 
 def test_a_plan_cannot_widen_what_the_owner_allows() -> None:
     """One that asks for it is refused; one that got past that is bound all the same."""
+    wide = GateLimits(opening_min_pct=0.0, opening_max_pct=100.0)
     for opening_pct, limit_pct in ((0.0, 5.0), (100.0, 95.0)):
         bench = calm()
-        bench.plan = make_plan(
-            PositionObjective(opening_pct=opening_pct), generation=2, limits=GateLimits(opening_min_pct=0, opening_max_pct=100)
-        )
+        bench.plan = make_plan(PositionObjective(opening_pct=opening_pct), generation=2, limits=wide)
         bench.run(400)
         assert bench.position_pct() == pytest.approx(limit_pct, abs=0.6)
         assert all(5.0 <= pct <= 95.0 for _, pct in bench.moves())

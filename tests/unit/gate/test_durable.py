@@ -7,12 +7,12 @@ import pytest
 
 from edge_agent.gate_control.decide.alarms import AlarmState, Phase
 from edge_agent.gate_control.decide.modes import Control, GateModes, Place, Tag
-from edge_agent.gate_control.decide.orders import Account, Ending, OrdersState
-from edge_agent.gate_control.decide.restart import durable_part
+from edge_agent.gate_control.decide.orders import Account, Ending, OrdersState, after_boot
+from edge_agent.gate_control.decide.restart import durable_part, restore, saved_state
 from edge_agent.gate_control.decide.starts import StartHistory, record_start
 from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.model.values import ControllerState, GateState, InterlockState
-from tests.fakes.gate import RUNNING
+from tests.fakes.gate import RUNNING, now_at
 
 ACCOUNT = Account("g3")
 ALARM = AlarmState(phase=Phase.UNACKNOWLEDGED)
@@ -76,3 +76,12 @@ def test_what_must_not_be_lost_is_saved_at_once(state: SiteState) -> None:
 )
 def test_what_changes_in_each_scan_waits(state: SiteState) -> None:
     assert durable_part(state) == durable_part(STATE)
+
+
+@pytest.mark.parametrize(("boot_id", "is_another"), [("boot", False), ("another", True)])
+def test_another_boot_tells_the_orders_that_the_monotonic_clock_began_anew(boot_id: str, is_another: bool) -> None:
+    running = with_account(started_wall_s=1.0)
+    running = replace(running, orders=replace(running.orders, scanned_at_s=5_000.0))
+    begun = restore(saved_state(running, "boot", now_at(5_000.0)), ["g1"], boot_id, now_at(5_060.0))
+    assert begun.orders == (after_boot(running.orders) if is_another else running.orders)
+    assert (begun.orders.scanned_at_s is None) == is_another
