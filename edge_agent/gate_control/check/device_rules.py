@@ -9,6 +9,8 @@ from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.devices import Device, ModbusRtu, Point, RegisterType
 
 SCANS_TO_STALE = 2.0
+EXCHANGE_BYTES, BITS_PER_BYTE = 15, 11
+"""Of reading one register over RTU: 8 bytes there, 7 back; start, parity and stop bit with each."""
 _RAW_RANGE = {
     RegisterType.UINT16: (0.0, 65_535.0),
     RegisterType.INT16: (-32_768.0, 32_767.0),
@@ -48,11 +50,26 @@ def _devices(site: SiteConfiguration) -> Iterator[Remark]:
             yield Remark(("devices", index), f"device {device.id} is the same unit as {units[unit]}: {unit}", why, "make them one device")
         units.setdefault(unit, device.id)
         if isinstance(device.link, ModbusRtu):
+            yield from _line_time(site, device, device.link, ("devices", index))
             other, link = lines.setdefault(device.link.path, (device.id, device.link))
             if link != device.link:
                 problem = f"device {device.id} sets {device.link.path} otherwise than {other}"
                 why = "a serial line has one speed, parity and stop bit"
                 yield Remark(("devices", index, "link"), problem, why, "give all units of the line the same settings")
+
+
+def _line_time(site: SiteConfiguration, device: Device, link: ModbusRtu, path: Path) -> Iterator[Remark]:
+    """What a serial line needs for the shortest question and answer, at its own speed."""
+    exchange_s = EXCHANGE_BYTES * BITS_PER_BYTE / link.baud_rate
+    if device.timeout_s < exchange_s:
+        problem = f"timeout_s {device.timeout_s:g}, and at {link.baud_rate} baud the shortest answer takes {exchange_s:.2g} s"
+        yield Remark((*path, "timeout_s"), problem, "no answer would ever be in time", "give more time, or a faster line")
+    same = [one for one in site.devices if isinstance(one.link, ModbusRtu) and one.link.path == link.path]
+    round_s = exchange_s * len(same)
+    for number, point in enumerate(site.points):
+        if point.device == device.id and point.stale_after_s < 2.0 * round_s:
+            problem = f"stale_after_s {point.stale_after_s:g}, and one round over {link.path} takes {round_s:.2g} s at least"
+            yield Remark(("points", number, "stale_after_s"), problem, "one lost answer would stop control", "give more, or a faster line")
 
 
 def _freshness(site: SiteConfiguration, point: Point, path: Path) -> Iterator[Remark]:

@@ -209,6 +209,11 @@ def _fallbacks(site: SiteConfiguration) -> Iterator[Remark]:
             path: Path = ("structures", index, "gates")
             problem = f"some gates of {structure.id} fall back to a level, others not"
             yield Remark(path, problem, "half a structure cannot hold a level", "give all its gates the same kind of fallback")
+        elif kinds == {True} and len({gate.fallback for gate in structure.gates}) > 1:
+            path = ("structures", index, "gates")
+            problem = f"the gates of {structure.id} fall back to a level, each otherwise"
+            why = "one integrator moves them all: point, level and time of the first would hold for the others too"
+            yield Remark(path, problem, why, "give all its gates the same fallback")
         for bay, gate in enumerate(structure.gates):
             above = site.pool_above(structure.id)
             if gate.fallback.kind == "open_on_high" and (above is None or not above.tail_levels):

@@ -114,7 +114,9 @@ def max_age_s(dynamics: PoolDynamics, loop: LevelLoop, pool: Pool) -> float:
 
 
 def loop_max_age_s(pool: Pool, loop: LevelLoop, *, is_local: bool, lag_s: float = 0.0) -> float:
-    """Oldest level that a loop may use at low and at high flow."""
+    """Oldest level that a loop may use at low and at high flow; 0 where its figures are none of a canal: it holds, others go on."""
+    if implausible(pool, loop):
+        return 0.0
     return min(max_age_s(one, loop, pool) for one in loop_dynamics(pool, is_local=is_local, lag_s=lag_s))
 
 

@@ -111,6 +111,26 @@ def test_a_register_of_relays_has_one_gate() -> None:
     assert "a bit is written with all others of its register" in said[0].reason
 
 
+def test_bays_that_fall_back_to_a_level_do_so_alike() -> None:
+    # one integrator moves them all, by the first one's point, level and time
+    start = ALL.index("      - id: g8\n")
+    bay = ALL[start : ALL.index("\ninputs:")].replace("kind: hold, after_s: 1800", "kind: level, level_point: p8.tail, level_m: 0.8")
+    second = bay.replace("id: g8", "id: g8b").replace("level_m: 0.8", "level_m: 0.7")
+    text = ALL[:start] + bay + second + ALL[ALL.index("\ninputs:") :]
+    assert any("the gates of g8 fall back to a level, each otherwise" in one.problem for one in findings_of(text))
+    alike = ALL[:start] + bay + bay.replace("id: g8", "id: g8b") + ALL[ALL.index("\ninputs:") :]
+    assert not any("fall back to a level" in one.problem for one in findings_of(alike))
+
+
+def test_a_serial_line_too_slow_for_its_time_limits_is_named() -> None:
+    slow = ONE.replace("baud_rate: 19200", "baud_rate: 300")
+    said = [one.problem for one in findings_of(slow)]
+    assert any("timeout_s 0.4, and at 300 baud the shortest answer takes 0.55 s" in problem for problem in said)
+    late = ONE.replace("baud_rate: 19200}, device_id: 5", "baud_rate: 300}, device_id: 5, timeout_s: 2")
+    late = late.replace("bit: 0, unit: state", "bit: 0, stale_after_s: 1, unit: state").replace("scan_period_s: 1.0", "scan_period_s: 0.5")
+    assert any("stale_after_s 1, and one round over /dev/ttyAMA0 takes 0.55 s" in one.problem for one in findings_of(late))
+
+
 def test_a_turnout_gate_may_hold_the_lateral_that_it_feeds() -> None:
     # g8 as the gate of a lateral: an offtake of pool p7, which ends at nothing
     text = ALL.replace("    outlet: g8\n", "").replace("{id: t7, nominal", "{id: t7, structure: g8, nominal")

@@ -133,6 +133,19 @@ def test_the_oldest_level_leaves_thirty_degrees() -> None:
     assert loop_max_age_s(pool, loop, is_local=False) == min(age_s, max_age_s(pool.low, loop, pool))
 
 
+@pytest.mark.parametrize(
+    ("key", "figure"), [("area_m2", 5e-324), ("area_m2", 1e300), ("ti_s", 5e-324), ("filter_s", 1e300), ("kp_m2_per_s", 1e-300)]
+)
+def test_with_nonsense_for_a_figure_no_level_is_young_enough(key: str, figure: float) -> None:
+    # `check` refuses such a site, but one that is run all the same must not fall over it
+    pool, loop = canal_2(2), LevelLoop(kp_m2_per_s=1.0, ti_s=1000.0)
+    if key == "area_m2":
+        pool = pool.model_copy(update={"high": pool.high.model_copy(update={key: figure})})
+    else:
+        loop = loop.model_copy(update={key: figure})
+    assert loop_max_age_s(pool, loop, is_local=False) == 0.0
+
+
 def test_a_level_beside_its_gate_has_no_delay_of_the_pool() -> None:
     pool = canal_2(1)
     assert [one.delay_s for one in loop_dynamics(pool, is_local=True)] == [0.0, 0.0]
