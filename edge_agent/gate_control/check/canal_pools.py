@@ -1,6 +1,7 @@
 """Pools that lie between two sites: one water, one set of figures, one integrator, one gate at each end. Pure.
 
-Two sites mean the same pool where both give it the same id, or where a level of one is, by a remote point, a level of the other.
+Two sites mean the same pool where both give it the same id, or where a level of one is, by a remote point or by reading the very
+same register, a level of the other.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge_agent.gate_control.check.canal_links import HEIGHT_TOLERANCE_M, Link, ends_of
+from edge_agent.gate_control.check.device_rules import unit_of
 from edge_agent.gate_control.check.finding import Path, Remark
 from edge_agent.gate_control.check.loop_rules import PlacedLoop, placed_loops
 from edge_agent.gate_control.check.site_file import FileRemark, SiteFile
+from edge_agent.gate_control.model.devices import ModbusTcp
 from edge_agent.gate_control.model.pools import Pool
 
 _HEIGHTS = ("invert_m", "bank_m", "level_min_m", "level_max_m")
@@ -58,10 +61,23 @@ def pool_waters(files: Sequence[SiteFile], links: Sequence[Link]) -> Waters:
             if placed.file is link.reader and link.point.id in (*placed.pool.head_levels, *placed.pool.tail_levels)
         ]
         pairs += [(one, other) for one in own for other in theirs]
+    sensors: dict[tuple[str, str, int], PlacedPool] = {}
+    for placed in pools:
+        for sensor in _sensors(placed):
+            pairs.append((sensors.setdefault(sensor, placed), placed))
     for one, other in pairs:
         old, new = sorted((group[one], group[other]))[::-1]
         group = {placed: new if number == old else number for placed, number in group.items()}
     return tuple(tuple(placed for placed in pools if group[placed] == number) for number in sorted(set(group.values())))
+
+
+def _sensors(placed: PlacedPool) -> Iterator[tuple[str, str, int]]:
+    """Registers in the network that a pool's own levels are read from: unit, table, address."""
+    units = {device.id: unit_of(device) for device in placed.file.site.devices if isinstance(device.link, ModbusTcp)}
+    for name in (*placed.pool.head_levels, *placed.pool.tail_levels):
+        point = placed.file.site.point(name)
+        if point is not None and not point.remote and point.device in units:
+            yield units[point.device], point.table, point.register_address
 
 
 def water_remarks(waters: Waters, links: Sequence[Link]) -> Iterator[FileRemark]:

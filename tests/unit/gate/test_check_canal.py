@@ -136,6 +136,21 @@ def test_two_integrators_are_found_where_the_two_sites_call_their_pool_by_two_na
     assert "holds pool upper, and so does g2 downstream_loop of canal-2" in named.problem
 
 
+def test_two_integrators_are_found_where_both_sites_read_the_very_same_sensor() -> None:
+    # canal-2 asks the gauge at gate 3 itself, and calls the pool otherwise
+    gauge = "  - {id: gauge, link: {kind: modbus_tcp, host: 192.0.2.103}, device_id: 2}\n"
+    start = SITES[2].index("  - id: p2.tail\n")
+    own = (
+        "  - {id: p2.tail, device: gauge, register: 0, scale: 0.001, current_loop: {low: 0.0, high: 3.0}, offset: 22.4,\n"
+        "     valid_min: 22.4, valid_max: 24.1, max_rate_per_s: 0.05}\n"
+    )
+    text = SITES[2][:start] + own + SITES[2][SITES[2].index("  - id: g3.flow\n") :]
+    text = text.replace("\npoints:\n", f"{gauge}\npoints:\n", 1).replace("  - id: p2\n", "  - id: below\n")
+    both = changed(3, "  - id: g3\n", "  - id: g3\n" + UPSTREAM_LOOP)
+    said = [one.problem for one in findings_of({**both, 2: text})[3]]
+    assert any("g3 upstream_loop holds pool p2, and so does g2 downstream_loop of canal-2" in problem for problem in said), said
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
