@@ -140,7 +140,7 @@ class _Simulation:
         self._sites: dict[str, _Site] = {}
         for site in sites:
             clock = SimulatedClock(start_wall, site.site)
-            field = PlantField(site, plant, clock, self._recorder.commands.append)
+            field = PlantField(site, plant, clock, self._recorder.note_command)
             folder = state_dir / site.site
             folder.mkdir(parents=True, exist_ok=True)
             self._sites[site.site] = _Site(site, clock, field, folder, site.scan_period_s)

@@ -11,12 +11,14 @@ from itertools import pairwise
 
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.gates import Gate
-from edge_agent.gate_control.simulation.run import Run, Series
+from edge_agent.gate_control.simulation.run import CommandRecord, Run, Series
 
 DAY_S = 86_400.0
 STEADY_S = 7_200.0
 """At the end: over it the steady error is taken."""
 OPENING_SLACK_PCT = 1e-6
+PULSE_SLACK_PCT = 1.0
+"""A pulse is timed from the position that was measured."""
 SPILL_SLACK_M3 = 1.0
 
 
@@ -133,18 +135,27 @@ def unsafe_events(run: Run, site: SiteConfiguration, held_spill_m3: Mapping[str,
     for command in run.commands:
         gate = site.gate(command.gate)
         at = f"at {command.at_s:.0f} s gate {command.gate} was told to {command.verb}"
-        if gate is not None and command.opening_pct is not None and _is_outside(gate, command.opening_pct, run, command.at_s):
+        aim_pct = _aim_pct(gate, command) if gate is not None else None
+        if gate is not None and aim_pct is not None and _is_outside(gate, aim_pct, command):
             limits = f"{gate.limits.opening_min_pct:g} to {gate.limits.opening_max_pct:g} %"
-            found.append(f"{at} to {command.opening_pct:.1f} %, outside {limits}: {command.reason}")
+            found.append(f"{at} to {aim_pct:.1f} %, outside {limits}: {command.reason}")
         if command.mode == "TAGGED_OUT" and command.verb != "stop":
             found.append(f"{at} under a tagout: {command.reason}")
     return tuple(found)
 
 
-def _is_outside(gate: Gate, opening_pct: float, run: Run, at_s: float) -> bool:
+def _aim_pct(gate: Gate, command: CommandRecord) -> float | None:
+    """Where a move or a pulse leads; None for a stop, and where the gate was not seen yet."""
+    if command.run_s is None or command.position_pct is None:
+        return command.opening_pct
+    way_pct = 100.0 * command.run_s / gate.actuator.stroke_time_s
+    return command.position_pct + (way_pct if command.verb == "raise" else -way_pct)
+
+
+def _is_outside(gate: Gate, aim_pct: float, command: CommandRecord) -> bool:
     """Outside the limits and further out than it stands: the way back in is no breach."""
     low, high = gate.limits.opening_min_pct, gate.limits.opening_max_pct
-    positions = run.series.get(gate.actuator.position, Series()).between(0.0, at_s).values
-    if positions and not gate.actuator.table:
-        low, high = min(low, positions[-1]), max(high, positions[-1])
-    return not low - OPENING_SLACK_PCT <= opening_pct <= high + OPENING_SLACK_PCT
+    if command.position_pct is not None:
+        low, high = min(low, command.position_pct), max(high, command.position_pct)
+    slack_pct = OPENING_SLACK_PCT if command.run_s is None else PULSE_SLACK_PCT
+    return not low - slack_pct <= aim_pct <= high + slack_pct

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from edge_agent.gate_control.decide.hydraulics import pct_of_count, resolution_pct
@@ -30,7 +30,9 @@ class _Travel:
     is_counted: bool
     step_pct: float
     """Of one count."""
+    position_pct: float | None = None
     seen_pct: float | None = None
+    """Where it was last seen to move to."""
     seen_at_s: float = -math.inf
     moved_at_s: float = -math.inf
     direction: int = 0
@@ -43,7 +45,7 @@ class _Travel:
         if sample.sampled_at_s <= self.seen_at_s:
             return
         self.seen_at_s = sample.sampled_at_s
-        position_pct = pct_of_count(self.gate, sample.value) if self.is_counted else sample.value
+        self.position_pct = position_pct = pct_of_count(self.gate, sample.value) if self.is_counted else sample.value
         if self.seen_pct is None:
             self.seen_pct = position_pct
         moved_pct = position_pct - self.seen_pct
@@ -71,8 +73,9 @@ class Recorder:
             point = points.get(gate.actuator.position)
             step_pct = resolution_pct(gate, point) if point is not None else 0.0
             self._travels[gate.actuator.position] = _Travel(gate, point is not None and point.unit == "count", step_pct)
+        self._travel_of = {travel.gate.id: travel for travel in self._travels.values()}
         self._structures = [structure.id for site in chosen for structure in site.structures]
-        self._facts = {f"{travel.gate.id}.{fact}" for travel in self._travels.values() for fact in ACTUATOR_FACTS}
+        self._facts = {f"{gate}.{fact}" for gate in self._travel_of for fact in ACTUATOR_FACTS}
         self._times_s: dict[str, array[float]] = {}
         self._values: dict[str, array[float]] = {}
         self._alarms_seen: dict[str, dict[str, str]] = {}
@@ -84,6 +87,10 @@ class Recorder:
         self.played: list[Played] = []
         self.scans = 0
         self._now_s = 0.0
+
+    def note_command(self, command: CommandRecord) -> None:
+        """With where its gate stood."""
+        self.commands.append(replace(command, position_pct=self._travel_of[command.gate].position_pct))
 
     def note_samples(self, samples: Iterable[Sample], now_s: float) -> None:
         """True values; every one for travel, one in a while for the series. What is no good number is nobody's true value."""
@@ -127,7 +134,7 @@ class Recorder:
             start_wall=start_wall,
             duration_s=duration_s,
             wall_s=wall_s,
-            gates=tuple(travel.gate.id for travel in self._travels.values()),
+            gates=tuple(self._travel_of),
             scans=self.scans,
             series={name: Series(tuple(self._times_s[name]), tuple(found)) for name, found in self._values.items()},
             commands=tuple(self.commands),
@@ -135,8 +142,8 @@ class Recorder:
             modes=tuple(self.modes),
             answers=tuple(self.answers),
             played=tuple(self.played),
-            starts={travel.gate.id: travel.starts for travel in self._travels.values()},
-            travel_m={travel.gate.id: travel.travel_m for travel in self._travels.values()},
+            starts={gate: travel.starts for gate, travel in self._travel_of.items()},
+            travel_m={gate: travel.travel_m for gate, travel in self._travel_of.items()},
             spilled_m3=dict(self._plant.spilled_m3) if isinstance(self._plant, SpillingPlant) else {},
         )
 

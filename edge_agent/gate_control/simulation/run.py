@@ -49,6 +49,8 @@ class CommandRecord:
     """Of the gate, in the scan before."""
     run_s: float | None = None
     """Of `raise` and `lower`: how long the motor is to run."""
+    position_pct: float | None = None
+    """Where the gate truly stood; None where the plant had not told it."""
 
 
 @dataclass(frozen=True)

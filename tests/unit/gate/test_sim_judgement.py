@@ -94,10 +94,25 @@ def test_a_command_over_a_limit_or_under_a_tagout_is_an_unsafe_event() -> None:
     assert "under a tagout" in tagged
 
 
-def test_the_way_back_inside_the_limits_is_no_breach() -> None:
-    outside = {**made_run().series, "g1.position": series(99.0, 99.0)}
-    run = replace(made_run(), series=outside, commands=(command(opening_pct=98.0),))
+def test_the_way_back_inside_the_limits_is_no_breach_and_further_out_is_one() -> None:
+    run = replace(made_run(), commands=(replace(command(opening_pct=98.0), position_pct=99.0),))
     assert unsafe_events(run, SITE, {}) == ()
+    run = replace(made_run(), commands=(replace(command(opening_pct=99.5), position_pct=99.0),))
+    assert "to 99.5 %" in unsafe_events(run, SITE, {})[0]
+
+
+def test_a_pulse_is_judged_by_where_it_leads() -> None:
+    stroke_s = SITE.structures[0].gates[0].actuator.stroke_time_s
+    pulses = [
+        replace(command(verb, None), run_s=0.1 * stroke_s, position_pct=from_pct) for verb, from_pct in (("raise", 80.0), ("lower", 12.0))
+    ]
+    assert unsafe_events(replace(made_run(), commands=tuple(pulses)), SITE, {}) == ()
+    pulses = [
+        replace(command(verb, None), run_s=0.1 * stroke_s, position_pct=from_pct) for verb, from_pct in (("raise", 90.0), ("lower", 5.0))
+    ]
+    up, down = unsafe_events(replace(made_run(), commands=tuple(pulses)), SITE, {})
+    assert "told to raise to 100.0 %" in up
+    assert "told to lower to -5.0 %" in down
 
 
 def test_the_picture_shows_pools_gates_alarms_and_events() -> None:
