@@ -31,6 +31,8 @@ GOOD_FOR = timedelta(seconds=60)
 ASK_AGAIN = "NoAnswer"
 _NOT_NOW = frozenset({"NodeOffline", ASK_AGAIN, "GateUnreachable", "Unavailable", "Busy"})
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_LONGEST_S = 3_660 * 86_400.0
+"""Ten years; much more, and no calendar has the other end."""
 
 Site = Annotated[str, typer.Argument(metavar="SITE", help="The site, as 'munbon gate list' shows it.")]
 Gate = Annotated[str, typer.Argument(metavar="GATE", help="A gate of the site.")]
@@ -150,12 +152,15 @@ def seconds_of(text: str, option: str) -> float:
     """Seconds of `90s`, `15m`, `6h` or `2d`.
 
     Raises:
-        UsageError: it is no length of time.
+        UsageError: it is no length of time, or one of more than ten years.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
     if found is None or float(found[1]) <= 0.0:
         raise UsageError(f"{option} {text!r} is no length of time", subject="munbon gate", remedy="write for example 90s, 15m, 6h or 2d")
-    return float(found[1]) * _UNITS_S[found[2] or "s"]
+    length_s = float(found[1]) * _UNITS_S[found[2] or "s"]
+    if length_s > _LONGEST_S:
+        raise UsageError(f"{option} {text!r} is longer than {_LONGEST_S / 86_400.0:.0f} days", subject="munbon gate")
+    return length_s
 
 
 def _run(site: str, gate: str, verb: GateVerb, params: dict[str, Any], why: str, key: Path | None, output: Format) -> None:

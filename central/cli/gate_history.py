@@ -13,6 +13,7 @@ from central.cli.client import Client
 from central.cli.gate_acts import Gate, Site, seconds_of
 from central.cli.output import Format, OutputOption, age, out, phase, plain, print_json, table
 from central.cli.session import clock, connect
+from central.cli.tables import Column
 from shared.chart import Series, draw_chart
 from shared.contracts.api import EventView, GateAlarmView, GateSampleView, GateView
 from shared.contracts.base import format_utc
@@ -29,6 +30,15 @@ _TOLD = (
     EventType.GATE_MODE_CHANGED,
     EventType.GATE_PLAN_ACCEPTED,
     EventType.GATE_PLAN_REFUSED,
+)
+_ALARMS = (
+    Column("SITE"),
+    Column("PRIORITY"),
+    Column("STATE"),
+    Column("ALARM"),
+    Column("RAISED", rank=1),
+    Column("BY", rank=2),
+    Column("REASON", folds=True, least=18),
 )
 _WORDS = ("verb", "alarm", "mode", "generation", "state", "code", "reason")
 
@@ -79,10 +89,18 @@ def alarms(
         return
     now = clock.wall()
     rows = [
-        (alarm.site, alarm.priority, phase(alarm.state), plain(alarm.key), age(alarm.raised_at, now), plain(alarm.reason))
+        (
+            alarm.site,
+            alarm.priority,
+            phase(alarm.state),
+            plain(alarm.key),
+            age(alarm.raised_at, now) if alarm.raised_at is not None else "-",
+            plain(alarm.acknowledged_by or "-"),
+            plain(alarm.reason),
+        )
         for alarm in found
     ]
-    out.print(table(("SITE", "PRIORITY", "STATE", "ALARM", "RAISED", "REASON"), rows))
+    out.print(table(_ALARMS, rows))
 
 
 def chart_lines(gate: str, samples: Sequence[GateSampleView], start: datetime, until: datetime, *, braille: bool) -> list[str]:
@@ -116,8 +134,17 @@ def _events(client: Client, node: str, gate: str, start: datetime) -> list[Event
     """What happened to the gate or to its whole site, oldest first."""
     kinds = [kind.value for kind in _TOLD]
     found = client.get_list(f"/nodes/{node}/events", EventView, type=kinds, newest="true", limit=EVENTS)
-    told = [event for event in found if event.time >= start and event.data.get("gate", "") in (gate, "")]
-    return sorted(told, key=lambda event: (event.time, event.cursor))
+    told = [event for event in found if happened_at(event) >= start and event.data.get("gate", "") in (gate, "")]
+    return sorted(told, key=lambda event: (happened_at(event), event.cursor))
+
+
+def happened_at(event: EventView) -> datetime:
+    """When it happened at the gate; its agent may have read it hours later, and be told by that time."""
+    try:
+        found = datetime.fromisoformat(str(event.data.get("at", "")))
+    except ValueError:
+        return event.time
+    return found if found.tzinfo is not None else event.time
 
 
 def _event_line(event: EventView) -> str:
@@ -126,7 +153,9 @@ def _event_line(event: EventView) -> str:
     said = [str(data[name]) for name in _WORDS if data.get(name)]
     if data.get("by"):
         said.append(f"by {data['by']}")
-    return f"{_local(event.time)}  {names.get(event.type, event.type):<16} {plain_words(', '.join(said))}"
+    if data.get("note"):
+        said.append(f"note: {data['note']}")
+    return f"{_local(happened_at(event))}  {names.get(event.type, event.type):<16} {plain_words(', '.join(said))}"
 
 
 def plain_words(text: str) -> str:

@@ -142,7 +142,7 @@ def show_plan(site: SiteArgument, output: OutputOption = Format.TABLE) -> None:
 
 
 def gates_table(views: Sequence[GateView]) -> RenderableType:
-    """One row a gate."""
+    """One row a gate; where its process does not answer, what it said last."""
     now = clock.wall()
     rows = [
         (
@@ -155,7 +155,7 @@ def gates_table(views: Sequence[GateView]) -> RenderableType:
             number(view.summary.flow_m3s, " m3/s"),
             plain(view.summary.setpoint.replace("upstream_level", "level") or "-"),
             plain(view.summary.mode or "-"),
-            phase(view.summary.quality or "-"),
+            phase(view.summary.quality or "-") if view.reachable else "[red]no answer[/]",
             f"local ({view.plan_generation})" if view.local_plan else str(view.plan_generation),
             age(view.summary.sampled_at, now),
             f"[red]{plain(', '.join(view.summary.alarms))}[/]" if view.summary.alarms else "-",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from central.cli import exits, gate_acts
 from central.cli.main import run
 from central.identity.keys import OPERATOR_KEY
-from central.model import GateSample, PresenceMark
+from central.model import GateSample, PlanDelivery, PresenceMark
 from central.store import events, gates, nodes
 from central.store.events import IncomingBatch
 from shared.clock import SystemClock
@@ -26,6 +27,7 @@ from shared.contracts.status import GateSummary, NodeStatus, SiteSummary
 from shared.errors import MunbonError, Retryable
 from shared.messaging.errors import BusNoResponder
 from shared.signing.keys import generate_signer, save_signer
+from tests.builders_central import gate_plan
 from tests.fakes.central_ports import FakeCourier
 from tests.fakes.desk import OPERATOR, DeskBench
 from tests.fakes.fake_clock import START
@@ -61,6 +63,7 @@ class Laptop:
     courier: DeskCourier
     capsys: pytest.CaptureFixture[str]
     key: str
+    revision: int = 0
 
     async def munbon(self, *words: str, code: int = 0) -> str:
         found = await asyncio.to_thread(run, ["gate", *words])
@@ -150,6 +153,7 @@ async def test_an_offline_node_is_told_and_nothing_is_kept(laptop: Laptop) -> No
         (("service", "north", "g1", "away"), "service"),
         (("shelve", "north", "g1/stuck", "--for", "8d"), "for_s"),
         (("history", "north", "g1", "--since", "yesterday"), "no length of time"),
+        (("history", "north", "g1", "--since", "99999999999d"), "longer than 3660 days"),
     ],
 )
 async def test_wrong_words_are_named_and_nothing_is_sent(laptop: Laptop, words: tuple[str, ...], said: str) -> None:
@@ -165,7 +169,8 @@ async def test_history_draws_samples_and_tells_what_happened(laptop: Laptop) -> 
         for minute in range(180)
     ]
     await laptop.api.database.run(lambda tx: gates.add_samples(tx, samples))
-    data = {"site": "north", "gate": "g1", "verb": "move", "by": "som\x1b[2J", "reason": ""}
+    happened = now - timedelta(minutes=30)
+    data = {"site": "north", "gate": "g1", "verb": "move", "by": "som\x1b[2J", "reason": "", "note": "weeds", "at": happened.isoformat()}
     event = Event(
         id="event-id-00000001", source="pi-1", type=wire_type(EventType.GATE_COMMAND_ACCEPTED), subject="g1", time=now,
         outboxid="outbox-1", sequence=1, monotonictime=1.0, bootid="b", data=data,
@@ -177,11 +182,13 @@ async def test_history_draws_samples_and_tells_what_happened(laptop: Laptop) -> 
     assert "g1 level  2.179 m now, 2.000 to 2.179" in text
     assert "flow" not in text
     assert "CommandAccepted" in text
-    assert "by som [2J" in text
+    assert "by som [2J, note: weeds" in text
+    assert f"{happened.astimezone():%d %b %H:%M:%S}  CommandAccepted" in text, "by the time at the gate, not by that of its report"
     assert all(len(line) <= 80 for line in text.splitlines())
     found = json.loads(await laptop.munbon("history", "north", "g1", "--since", "1h", "-o", "json"))
     assert len(found["samples"]) in (59, 60)
     assert len(found["events"]) == 1
+    assert json.loads(await laptop.munbon("history", "north", "g1", "--since", "20m", "-o", "json"))["events"] == []
 
 
 async def test_show_says_what_keeps_a_gate_from_its_controller(laptop: Laptop) -> None:
@@ -190,6 +197,35 @@ async def test_show_says_what_keeps_a_gate_from_its_controller(laptop: Laptop) -
     text = await laptop.munbon("show", "north")
     said = "g1: tagged out by som since 08:00 (diver); tripped: stuck; out of service; in manual; the console of the site has its command"
     assert said in text
+
+
+async def test_a_gate_whose_process_does_not_answer_is_not_shown_as_good(laptop: Laptop) -> None:
+    await report(laptop, gate=GateSummary(level_m=2.1, quality="good"), reachable=False)
+    text = await laptop.munbon("list")
+    assert "no answer" in text
+    assert "good" not in text
+
+
+async def test_the_plan_in_force_is_shown_beside_the_one_that_was_refused(laptop: Laptop) -> None:
+    good = replace(gate_plan(generation=3, node="pi-1"), delivery=PlanDelivery.ACCEPTED)
+    bad = replace(gate_plan(generation=4, node="pi-1"), delivery=PlanDelivery.REFUSED, code="PlanRefused", reason="level_m 99 lies outside")
+    for record in (good, bad):
+        await laptop.api.database.run(partial(gates.add_plan, record=record))
+
+    async def told(**said: Any) -> list[str]:
+        await report(laptop, **said)
+        lines = (await laptop.munbon("plan", "show", "north")).splitlines()
+        return [line for line in lines if line.startswith(("In force", "Newest"))]
+
+    newest = "Newest:   plan 4, refused - PlanRefused: level_m 99 lies outside; set by ana"
+    assert await told(plan_generation=3) == ["In force: plan 3, set by ana (as node pi-1 said 0s ago)", newest]
+    assert (await told(plan_generation=3, local_plan=True))[0].startswith("In force: a plan made at the site; plan 3 stands by")
+    assert (await told(plan_generation=0))[0].startswith("In force: no plan")
+    assert "whose gate process does not answer" in (await told(plan_generation=3, reachable=False))[0]
+    shown = json.loads(await laptop.munbon("plan", "show", "north", "-o", "json"))
+    assert (shown["generation"], shown["delivery"], shown["in_force"]["generation"]) == (4, "refused", 3)
+    assert shown["in_force"]["plan"]["generation"] == 3
+    assert (await told(plan_generation=4)) == ["In force: plan 4, set by ana (as node pi-1 said 0s ago)"]
 
 
 async def test_alarms_of_all_sites_are_a_table(laptop: Laptop) -> None:
@@ -205,10 +241,11 @@ def test_lengths_of_time() -> None:
     assert [gate_acts.seconds_of(text, "--for") for text in ("90", "15m", "2h", "1.5d")] == [90.0, 900.0, 7_200.0, 129_600.0]
 
 
-async def report(laptop: Laptop, *alarms: AlarmView, gate: GateSummary | None = None) -> None:
+async def report(laptop: Laptop, *alarms: AlarmView, gate: GateSummary | None = None, reachable: bool = True, **said: Any) -> None:
     """The node's word on its site."""
     now = SystemClock().wall()
-    site = SiteSummary(site="north", reachable=True, gates={"g1": gate or GateSummary(level_m=2.1)}, alarms=alarms)
-    status = NodeStatus(node="pi-1", outboxid="outbox-1", revision=len(alarms) + 1, at=now, boot_id="b", agent_version="0", site=site)
+    site = SiteSummary(site="north", reachable=reachable, gates={"g1": gate or GateSummary(level_m=2.1)}, alarms=alarms, **said)
+    laptop.revision += 1
+    status = NodeStatus(node="pi-1", outboxid="outbox-1", revision=laptop.revision, at=now, boot_id="b", agent_version="0", site=site)
     await laptop.api.database.run(lambda tx: events.store_batch(tx, IncomingBatch(events=[], statuses=[status], quarantine=[]), now))
     await laptop.api.database.run(lambda tx: nodes.save_presence(tx, [PresenceMark("pi-1", now)]))
