@@ -101,16 +101,15 @@ def test_the_way_back_inside_the_limits_is_no_breach_and_further_out_is_one() ->
     assert "to 99.5 %" in unsafe_events(run, SITE, {})[0]
 
 
+def pulses(*starts: tuple[str, float]) -> tuple[CommandRecord, ...]:
+    """A tenth of the travel each, from where the gate stands."""
+    run_s = 0.1 * SITE.structures[0].gates[0].actuator.stroke_time_s
+    return tuple(replace(command(verb, None), run_s=run_s, position_pct=from_pct) for verb, from_pct in starts)
+
+
 def test_a_pulse_is_judged_by_where_it_leads() -> None:
-    stroke_s = SITE.structures[0].gates[0].actuator.stroke_time_s
-    pulses = [
-        replace(command(verb, None), run_s=0.1 * stroke_s, position_pct=from_pct) for verb, from_pct in (("raise", 80.0), ("lower", 12.0))
-    ]
-    assert unsafe_events(replace(made_run(), commands=tuple(pulses)), SITE, {}) == ()
-    pulses = [
-        replace(command(verb, None), run_s=0.1 * stroke_s, position_pct=from_pct) for verb, from_pct in (("raise", 90.0), ("lower", 5.0))
-    ]
-    up, down = unsafe_events(replace(made_run(), commands=tuple(pulses)), SITE, {})
+    assert unsafe_events(replace(made_run(), commands=pulses(("raise", 80.0), ("lower", 12.0))), SITE, {}) == ()
+    up, down = unsafe_events(replace(made_run(), commands=pulses(("raise", 90.0), ("lower", 5.0))), SITE, {})
     assert "told to raise to 100.0 %" in up
     assert "told to lower to -5.0 %" in down
 
