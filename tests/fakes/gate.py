@@ -113,6 +113,10 @@ class CanalBench:
         self.canal.advance(self.time_s)
         return self._decide(self.time_s, self.samples() if self.speaks(self.time_s) else [], asked)
 
+    def decide_at(self, time_s: float) -> None:
+        """A scan that decides a little after its devices were asked."""
+        self._decide(time_s, self.samples(), ())
+
     def early(self, *asked: Instruction, after_s: float = 0.4) -> tuple[Outcome, ...]:
         """A scan for what people ask, so long after the last one: no device is asked."""
         return self._decide(self.time_s + after_s, [], asked)

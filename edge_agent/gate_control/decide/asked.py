@@ -11,7 +11,8 @@ from edge_agent.gate_control.decide.topology import StructurePlace
 from edge_agent.gate_control.model.values import ControllerState, Now, Quality, Reading
 from shared.contracts.gate_plan import Objective
 
-PERIOD_TOLERANCE_S = 1e-3
+PERIOD_TOLERANCE_S = 0.05
+"""Scans decide when their devices have answered, a little sooner or later: for that no step waits another scan."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from edge_agent.gate_control.console.plans import PlanBook
 from edge_agent.gate_control.console.server import ConsoleServer
 from edge_agent.gate_control.decide.alarm_names import AlarmName
 from edge_agent.gate_control.decide.alarms import Raised
+from edge_agent.gate_control.decide.modes import Commissioning, GateModes
 from edge_agent.gate_control.decide.restart import SavedState, restore, with_late
 from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.journal.database import JOURNAL_FILE
@@ -86,6 +87,7 @@ class GateService:
         with contextlib.suppress(OSError):
             state_dir.mkdir(parents=True, exist_ok=True)
         retention = Retention(site.journal_days, int(site.journal_max_mb * 1e6))
+        self._ran_before = (state_dir / JOURNAL_FILE).exists()
         self.journal = journal or Journal(state_dir / JOURNAL_FILE, clock, retention=retention)
         self._site, self._clock, self._field = site, clock, field
         self._interlock = LatestFile(folder / site.interlock_file)
@@ -186,6 +188,9 @@ class GateService:
             saved = await loading
         except (MunbonError, OSError) as error:
             self._state_problem, saved = f"{error}: gates observe until they are armed", None
+        else:
+            if saved is None and self._ran_before:
+                self._state_problem = "the saved state is gone, and the journal is there: gates observe until they are armed"
         if not is_late:
             self.loop.take_up(self._restored(saved))
         else:
@@ -290,6 +295,11 @@ class GateService:
     def _record_plan(self, kind: JournalKind, data: dict[str, Any]) -> None:
         self.journal.append(kind, data=data)
 
+    def _is_armed(self) -> bool:
+        """Whether people at the site have said of every gate how it goes on."""
+        modes = self.loop.memory.state.modes
+        return all(modes.get(gate, GateModes()).commissioning is Commissioning.COMMISSIONED for gate in self._gates())
+
     def conditions(self) -> dict[str, Raised]:
         """What is amiss with files, socket and settings, by alarm key."""
         found = {f"site/{name}": reason for name, reason in self.plans.problems.items()}
@@ -301,7 +311,7 @@ class GateService:
             found["site/interlock_not_written"] = self._interlock.error
         if self._state_file.error:
             found["site/state_not_saved"] = self._state_file.error
-        if self._state_problem:
+        if self._state_problem and not self._is_armed():
             found["site/state_lost"] = self._state_problem
         if self._map.problem:
             found["site/modbus_map_not_listening"] = self._map.problem

@@ -88,6 +88,23 @@ async def test_with_its_state_damaged_a_gate_observes_alarms_and_moves_nothing_u
     await until(lambda: abs((bench.gate()["opening_pct"] or 0.0) - PLAN_PCT) < 0.5, what="armed, it follows its plan")
 
 
+async def test_a_state_that_is_gone_beside_its_journal_is_told_until_every_gate_is_armed_anew(bench: Bench) -> None:
+    await make_history(bench)
+    (bench.folder / "state" / STATE_FILE).unlink()
+    await bench.start(armed=False)
+    await bench.alarm("site: state_lost")
+    assert bench.gate()["mode"] == "OBSERVE"
+    await bench.arm()
+    await bench.alarm("site: state_lost", raised=False)
+
+
+async def test_a_new_site_has_lost_nothing(bench: Bench) -> None:
+    await bench.start(armed=False)
+    await scan_on(bench, 80)
+    assert "site: state_lost" not in bench.gate()["alarms"]
+    assert "not_commissioned" in bench.gate()["alarms"]
+
+
 @pytest.mark.parametrize("number", range(len(DAMAGES)))
 async def test_with_its_plan_damaged_a_gate_holds_and_says_so(bench: Bench, number: int) -> None:
     await make_history(bench)

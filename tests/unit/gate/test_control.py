@@ -1,8 +1,10 @@
 """Levels and flows held on the simulated canal: by feedback, by a neighbour's flow, through bad sensors and restarts."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -113,6 +115,22 @@ def test_a_level_older_than_the_phase_margin_bears_is_not_used_though_its_sensor
     level = bench.readings["p1/tail"]
     assert level.quality is not Quality.BAD
     assert "old, the loop bears" in bench.gate().reasons[0]
+
+
+def test_scans_that_waver_by_a_few_hundredths_of_a_second_make_no_step_wait_for_the_next_scan() -> None:
+    bench = make_bench(make_plan(HELD))
+    source = random.Random(1)
+    steps: list[float] = []
+    for second in range(1, 400):
+        bench.time_s = float(second)
+        bench.canal.advance(bench.time_s)
+        bench.decide_at(bench.time_s + source.uniform(0.0, 0.04))
+        at_s = bench.controller().controlled_at_s
+        if at_s is not None and (not steps or steps[-1] != at_s):
+            steps.append(at_s)
+    gaps = [later - earlier for earlier, later in pairwise(steps)]
+    assert len(gaps) > 15
+    assert max(gaps) < 20.1
 
 
 def test_open_on_high_opens_once_the_level_is_high_and_not_before() -> None:
