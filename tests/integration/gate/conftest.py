@@ -20,7 +20,7 @@ from edge_agent.gate_control.loop.service import GateService
 from edge_agent.gate_control.simulation.devices import SimulatedDevices
 from edge_agent.gate_control.simulation.example import example_canal, example_site, site_yaml
 from edge_agent.gate_control.simulation.integrator_delay import Canal
-from shared.clock import SystemClock
+from shared.clock import Clock, SystemClock
 from shared.contracts.gate_plan import GatePlan
 from shared.contracts.gate_socket import GateReply, GateRequest
 from tests.fakes.gate import OWNER, signed, write_trust_root
@@ -55,10 +55,12 @@ class Bench:
         write_trust_root(self.folder / "gate-trust-root.json")
         return config
 
-    async def start(self, journal: Journal | None = None, *, armed: bool = True, findings: Sequence[str] = ()) -> None:
+    async def start(
+        self, journal: Journal | None = None, *, armed: bool = True, findings: Sequence[str] = (), clock: Clock | None = None
+    ) -> None:
         """Start the service; a new site is armed, as a person there would."""
         settings = load_site(self.folder / "site.yaml")
-        clock = SystemClock()
+        clock = clock or SystemClock()
         self.field = ModbusField(settings, clock)
         self.service = GateService(settings, self.folder, clock=clock, field=self.field, journal=journal, findings=findings)
         self.stop = asyncio.Event()

@@ -3,14 +3,16 @@
 Detection times are by the gate's own journal: docs/operations/gate-faults.md states the same bounds for scans of a second.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from edge_agent.gate_control.simulation.device_faults import PointFault
 from edge_agent.gate_control.simulation.plant import ActuatorTrouble, Position, Stop
-from shared.contracts.gate_plan import PositionObjective, UpstreamLevelObjective
+from shared.contracts.gate_plan import PositionObjective, ScheduleEntry, UpstreamLevelObjective
 from tests.fakes.gate import make_plan
+from tests.fakes.jump_clock import JumpClock
 from tests.integration.gate.conftest import SCAN_S, Bench, until
 
 TRY_S = 0.6
@@ -37,6 +39,39 @@ async def written(bench: Bench, alarm: str) -> None:
         return any(record["kind"] == "alarm_raised" and record["data"]["alarm"] == alarm for record in page)
 
     await until(is_there, what=f"{alarm} in the journal")
+
+
+async def test_a_level_that_comes_late_is_degraded_and_control_goes_on(bench: Bench) -> None:
+    await bench.start()
+    assert (await bench.set_plan(make_plan(PositionObjective(opening_pct=32.0)))).ok
+    await until(lambda: bench.gate()["mode"] == "AUTO" and not bench.gate()["moving"], what="rest")
+    bench.site.set_fault("g1-level", PointFault.STALE)
+    await until(lambda: bench.gate()["quality"] == "degraded", what="degraded")
+    assert bench.gate()["mode"] == "AUTO"
+    assert (await bench.set_plan(make_plan(PositionObjective(opening_pct=40.0), generation=2))).ok
+    await until(lambda: bench.gate()["opening_pct"] == 40.0, what="gate at its position")
+
+
+@pytest.mark.parametrize("step_s", [-7_200.0, 7_200.0])
+async def test_a_wall_clock_that_jumps_moves_a_gate_only_where_its_schedule_says_so(bench: Bench, step_s: float) -> None:
+    clock = JumpClock()
+    await bench.start(clock=clock)
+    now = clock.wall()
+    later = ScheduleEntry(at=now + timedelta(hours=1), objective=PositionObjective(opening_pct=40.0))
+    earlier = ScheduleEntry(at=now - timedelta(hours=10), objective=PositionObjective(opening_pct=30.0))
+    plan = make_plan(PositionObjective(opening_pct=30.0), schedule=[earlier, later], valid_from=now - timedelta(hours=12))
+    assert (await bench.set_plan(plan)).ok
+    await until(lambda: bench.gate()["opening_pct"] == 30.0 and not bench.gate()["moving"], what="gate at its position")
+    writes = len(bench.site.writes)
+    clock.jump_wall(step_s)
+    scan = bench.status()["scan"]
+    await until(lambda: bench.status()["scan"] >= scan + 20, what="scans go on")
+    if step_s > 0.0:
+        await until(lambda: bench.gate()["opening_pct"] == 40.0, what="gate where the schedule has it now")
+    moves = [command for _, command in bench.site.writes[writes:]]
+    assert moves == ([Position(40.0)] if step_s > 0.0 else [])
+    assert bench.gate()["mode"] == "AUTO"
+    assert not {"sensor_stale.g1-level", "stuck", "actuator_silent"} & set(bench.gate()["alarms"])
 
 
 async def test_after_its_time_a_gate_without_a_level_goes_to_its_fallback_and_comes_back(bench: Bench) -> None:

@@ -159,12 +159,16 @@ def test_a_plan_cannot_widen_what_the_owner_allows() -> None:
 
 
 def test_a_gate_below_its_limits_is_not_opened_where_an_interlock_forbids_opening() -> None:
-    bench = calm()
-    bench.canal.actuators["g1"].position_pct = 2.0
-    bench.memory = replace(bench.memory, histories={})
-    show_level(bench, 1.1)
-    bench.run(60)
+    bench = make_bench(make_plan(PositionObjective(opening_pct=32.0)))
+    level_m = 1.1
+    bench.distort = lambda sample: with_value(with_value(sample, "g1-level", level_m), "g1-position", 2.0)
+    bench.run(15)
+    assert bench.gate().mode == "AUTO"
     assert bench.moves() == []
+    level_m = 1.9
+    bench.memory = replace(bench.memory, histories={})
+    bench.run(5)
+    assert bench.moves()[0][1] >= 5.0
 
 
 def test_a_plan_that_narrows_the_limits_ends_the_move_that_goes_beyond_them() -> None:
