@@ -12,6 +12,8 @@ from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import InterlockState, Quality, Reading
 
 States = Mapping[str, InterlockState]
+_AT_REST = InterlockState()
+"""Made once: the default of a `get` is made whether it is wanted or not."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def update_interlocks(
     rules: Sequence[Interlock], states: States, readings: Mapping[str, Reading], now_s: float
 ) -> dict[str, InterlockState]:
     """Each rule's new state."""
-    return {rule.name: _update(rule, states.get(rule.name, InterlockState()), readings, now_s) for rule in rules}
+    return {rule.name: _update(rule, states.get(rule.name, _AT_REST), readings, now_s) for rule in rules}
 
 
 def reset_interlock(states: States, name: str) -> dict[str, InterlockState]:
@@ -87,7 +89,7 @@ def judge_interlocks(rules: Sequence[Interlock], states: States, position_pct: f
     A drive ends the list: what stands below it has no more say.
     """
     order = sorted(rules, key=lambda rule: -rule.priority if rule.priority is not None else math.inf)
-    tripped = [rule for rule in order if states.get(rule.name, InterlockState()).tripped and mode in rule.modes]
+    tripped = [rule for rule in order if states.get(rule.name, _AT_REST).tripped and mode in rule.modes]
     low, high = 0.0, 100.0
     drive: float | None = None
     drive_name = ""
@@ -100,5 +102,5 @@ def judge_interlocks(rules: Sequence[Interlock], states: States, position_pct: f
             drive, drive_name = clamp(rule.opening_pct, low, high), rule.name
             break
     # a flood is a flood in every mode: it holds releases back
-    flood = any(rule.flood and states.get(rule.name, InterlockState()).tripped for rule in rules)
+    flood = any(rule.flood and states.get(rule.name, _AT_REST).tripped for rule in rules)
     return Verdict(low, high, drive, drive_name, tuple(rule.name for rule in tripped), flood)

@@ -44,6 +44,10 @@ from shared.contracts.gate_plan import FlowObjective, GateDirective, GatePlan, O
 FALLBACK = "/fallback"
 
 
+_NEW_GATE, _NEW_MODES, _NO_STARTS, _NO_LEVELS, _NEW_LOOP = GateState(), GateModes(), StartHistory(), LevelHistory(), ControllerState()
+"""Made once: the default of a `get` is made whether it is wanted or not."""
+
+
 @dataclass(frozen=True)
 class _Scan:
     """What does not change while a site is decided."""
@@ -112,9 +116,9 @@ def _look(
         gate.id: look_at(
             gate,
             known.points.get(gate.actuator.position),
-            state.gates.get(gate.id, GateState()),
-            state.modes.get(gate.id, GateModes()),
-            state.starts.get(gate.id, StartHistory()),
+            state.gates.get(gate.id, _NEW_GATE),
+            state.modes.get(gate.id, _NEW_MODES),
+            state.starts.get(gate.id, _NO_STARTS),
             readings,
             now,
         )
@@ -124,7 +128,7 @@ def _look(
     orders = plan.orders if plan is not None else ()
     measured = {place.structure.id: measured_flow(place, readings, flows[place.structure.id]) for place in known.structures}
     orders_state, demands, notes = order_flow(orders, state.orders, now, measured)
-    levels = {pool.id: _history(pool, state.levels.get(pool.id, LevelHistory()), readings, now) for pool in site.pools}
+    levels = {pool.id: _history(pool, state.levels.get(pool.id, _NO_LEVELS), readings, now) for pool in site.pools}
     verdicts = {pool.id: judge_drawdown(pool.drawdown, levels[pool.id], _level_m(pool, readings), now.monotonic_s) for pool in site.pools}
     ordered = Ordered(site, orders, orders_state, demands, now)
     scan = _Scan(site, known, replace(state, levels=levels), readings, plan, now, facts, ordered, flows, verdicts)
@@ -161,8 +165,8 @@ def _steer(scan: _Scan, place: StructurePlace, objective: Objective | None) -> S
         remote_levels=place.remote_levels,
         now=scan.now,
     )
-    held = scan.state.controllers.get(structure.id, ControllerState())
-    fallback = scan.state.controllers.get(structure.id + FALLBACK, ControllerState())
+    held = scan.state.controllers.get(structure.id, _NEW_LOOP)
+    fallback = scan.state.controllers.get(structure.id + FALLBACK, _NEW_LOOP)
     steered = steer(asked, held, fallback)
     if any(scan.facts[gate.id].state.consistent_scans < CONSISTENT_SCANS for gate in structure.gates):
         # looking on after a start is no reason to forget: a loop that is young enough then goes on where it was
@@ -203,7 +207,7 @@ def _neighbour(scan: _Scan, place: StructurePlace, objective: Objective | None) 
     flow_m3s = scan.flows.get(name, ActualFlow()).trusted_m3s if name is not None else None
     if name is None or flow_m3s is None:
         return Neighbour()
-    return Neighbour(flow_m3s - (scan.state.controllers.get(name, ControllerState()).ordered_flow_m3s or 0.0))
+    return Neighbour(flow_m3s - (scan.state.controllers.get(name, _NEW_LOOP).ordered_flow_m3s or 0.0))
 
 
 def _rule(scan: _Scan, place: StructurePlace, gate_id: str, steered: Steered) -> tuple[Ruling, GateModes]:
@@ -238,7 +242,7 @@ def _conditions(scan: _Scan, steered: Mapping[str, Steered], rulings: Mapping[st
 
 def _controllers(steered: Mapping[str, Steered]) -> dict[str, ControllerState]:
     found = {name: one.state for name, one in steered.items()}
-    return found | {name + FALLBACK: one.fallback for name, one in steered.items() if one.fallback != ControllerState()}
+    return found | {name + FALLBACK: one.fallback for name, one in steered.items() if one.fallback != _NEW_LOOP}
 
 
 def record_outcomes(state: SiteState, outcomes: Sequence[WriteOutcome], now: Now) -> SiteState:

@@ -240,9 +240,9 @@ class GateLoop:
             carried = Carried(tuple(zip(asked, scanned.answers, strict=True)))
             if stop is not None and stop.is_set():
                 return
-            self._recording.scanned(given, scanned.decision.commands)
             before = self.memory.state
             outcomes = await self._act(oldest_first(self._site, scanned.decision.commands, samples), until_s)
+            self._recording.scanned(given, scanned.decision.commands)
             self.memory = after_writing(scanned.memory, outcomes, now)
             self._recording.written(self.memory, outcomes)
             self._readings, self._now = scanned.readings, now

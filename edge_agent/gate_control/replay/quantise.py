@@ -51,7 +51,8 @@ class Steps:
 
 def quantise_samples(steps: Steps, samples: Iterable[Sample]) -> tuple[Sample, ...]:
     """Samples in whole steps. A value that is no number stays one: it is not believed, whatever it was."""
-    return tuple(_quantise_sample(steps, sample) for sample in samples)
+    times: dict[float, float] = {}  # what a device said at once has one time
+    return tuple(_quantise_sample(steps, sample, times) for sample in samples)
 
 
 def quantise_now(now: Now) -> Now:
@@ -60,10 +61,13 @@ def quantise_now(now: Now) -> Now:
     return Now(round(now.monotonic_s, 3), wall, now.wall_is_trusted)
 
 
-def _quantise_sample(steps: Steps, sample: Sample) -> Sample:
+def _quantise_sample(steps: Steps, sample: Sample, times: dict[float, float]) -> Sample:
     count = steps.count(sample)
     value = math.nan if count is None and sample.value is not None else None if count is None else steps.value(sample.point, count)
-    return replace(sample, value=value, sampled_at_s=steps.time_s(steps.time_count(sample.sampled_at_s)))
+    at_s = times.get(sample.sampled_at_s)
+    if at_s is None:
+        at_s = times[sample.sampled_at_s] = steps.time_s(steps.time_count(sample.sampled_at_s))
+    return Sample(sample.point, value, at_s, sample.error)
 
 
 def same_samples(one: Sequence[Sample], other: Sequence[Sample]) -> bool:

@@ -22,6 +22,8 @@ RECENT_SCANS = 1.6
 """A round of sensing begins with each scan and may take 0.6 of it: what the last round said is no older than this."""
 
 Histories = Mapping[str, PointHistory]
+_NEW = PointHistory()
+"""Made once: the default of a `get` is made whether it is wanted or not."""
 
 
 def validate_samples(
@@ -35,10 +37,11 @@ def validate_samples(
     for sample in samples:
         came.setdefault(sample.point, []).append(sample)
     recent_s = RECENT_SCANS * site.scan_period_s
+    context = context or ValidationContext()
     kept: dict[str, PointHistory] = {}
     readings: dict[str, Reading] = {}
     for point in site.points:
-        history = histories.get(point.id, PointHistory())
+        history = histories.get(point.id, _NEW)
         given = came.get(point.id, ())
         kept[point.id], readings[point.id] = validate_point(point, history, given, now, source=_source(point), recent_s=recent_s)
     _validate_facts(site, histories, came, now, kept, readings)
@@ -47,7 +50,7 @@ def validate_samples(
     for pool in site.pools:
         for end, levels in (("head", pool.head_levels), ("tail", pool.tail_levels)):
             known = [points[level] for level in levels if level in points]
-            flows = _flows_around(pool, end, feeding[pool.inlet] > 1, context or ValidationContext())
+            flows = _flows_around(pool, end, feeding[pool.inlet] > 1, context)
             for point in known:
                 kept[point.id], readings[point.id] = _watched(point, pool, flows, kept[point.id], readings[point.id], now)
             if known:
@@ -69,7 +72,7 @@ def _validate_facts(
     for gate in site.gates():
         for fact in facts_of(gate):
             key = f"{gate.id}.{fact}"
-            history, given = histories.get(key, PointHistory()), came.get(key, ())
+            history, given = histories.get(key, _NEW), came.get(key, ())
             kept[key], readings[key] = validate_fact(history, given, now, stale_after_s, source=key, recent_s=recent_s)
 
 
