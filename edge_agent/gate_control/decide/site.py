@@ -42,6 +42,8 @@ from edge_agent.gate_control.model.values import ControllerState, GateState, Now
 from shared.contracts.gate_plan import FlowObjective, GateDirective, GatePlan, Objective, PositionObjective
 
 FALLBACK = "/fallback"
+SHUT = PositionObjective(opening_pct=0.0)
+"""Least flow, within the gate's own limits."""
 
 
 _NEW_GATE, _NEW_MODES, _NO_STARTS, _NO_LEVELS, _NEW_LOOP = GateState(), GateModes(), StartHistory(), LevelHistory(), ControllerState()
@@ -190,6 +192,8 @@ def _objective(scan: _Scan, place: StructurePlace) -> Objective | None:
     safe_pct = place.structure.gates[0].fail_safe_pct
     if demand.is_safe_default and place.structure.gates[0].fail_safe == "position" and safe_pct is not None:
         return PositionObjective(opening_pct=safe_pct)
+    if demand.flow_m3s <= 0.0 and water_at(place, scan.readings) is None:
+        return SHUT  # an end is carried out also where no flow can be worked out
     return FlowObjective(flow_m3s=demand.flow_m3s)
 
 

@@ -203,6 +203,17 @@ def test_an_order_at_a_turnout_opens_it_and_its_end_closes_it() -> None:
     assert bench.position_pct() == pytest.approx(5.0, abs=0.3)
 
 
+def test_an_order_ends_also_where_the_level_above_was_never_read_since_the_process_began() -> None:
+    order = DeliveryOrder(order_id="o1", turnout="g1", start=START + timedelta(seconds=10), flow_m3s=2.0, duration_s=300)
+    bench = make_bench(make_plan().model_copy(update={"orders": (order,), "gates": {}}))
+    bench.run(200)
+    assert bench.position_pct() > 20.0
+    bench.kill()
+    bench.distort = lambda sample: with_value(sample, "g1-level", None) if sample.point == "g1-level" else sample
+    bench.run(400)
+    assert bench.position_pct() == pytest.approx(5.0, abs=0.3)
+
+
 def bays(structure: Structure, openings_pct: Sequence[float], *, available: Sequence[bool]) -> list[Bay]:
     whole = TravelLimits(0.0, 100.0)
     return [
