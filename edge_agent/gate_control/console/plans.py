@@ -160,7 +160,7 @@ class PlanBook:
         await self._look_for_local()
         try:
             saved = await self._on_disk(self._read_saved)
-            # one that came meanwhile is newer
+            # one that came meanwhile is newer, or it was refused
             self._remote = self._remote or saved
             self.problems.pop("plan_invalid", None)
         except (MunbonError, OSError, ValueError) as error:
@@ -175,7 +175,7 @@ class PlanBook:
             Permanent: the trust root cannot be read.
         """
         try:
-            accepted = await self._on_disk(lambda: self._verify(envelope))
+            accepted = await self._on_disk(lambda: self._verify_after(envelope))
             repeated = self._check_order(accepted)
         except MunbonError as error:
             self._record(JournalKind.PLAN_REFUSED, {"code": getattr(error, "code", "PlanRefused"), "reason": str(error)})
@@ -249,6 +249,8 @@ class PlanBook:
         generation, (floor, digest) = accepted.plan.generation, self._floor
         if self._remote is not None and accepted.digest == self._remote.digest:
             return True
+        if self._remote is not None and self._remote.plan.generation > floor:
+            floor, digest = self._remote.plan.generation, self._remote.digest
         if generation < floor or (generation == floor and accepted.digest != digest):
             raise OutOfOrder(
                 f"generation {generation} is not newer than {floor}, the newest accepted here",
@@ -256,6 +258,24 @@ class PlanBook:
                 remedy=f"sign it again with a generation above {floor}",
             )
         return False
+
+    def _verify_after(self, envelope: bytes) -> AcceptedPlan:
+        """Verified, and with the order known that the disk has: an old plan must not slip in before the saved one is taken up."""
+        accepted = self._verify(envelope)
+        if self._floor[0] == 0:
+            with contextlib.suppress(MunbonError, OSError, ValueError):
+                # what is wrong with the saved plan is told by `load`
+                self._read_floor()
+        return accepted
+
+    def _read_floor(self) -> dict[str, Any] | None:
+        """The saved plan as it lies there; the order holds also where the plan itself is no longer good."""
+        raw = read_optional(self._state_path)
+        if raw is None:
+            return None
+        saved = parse_json_object(raw, subject=str(self._state_path), max_bytes=2 * MAX_ENVELOPE_BYTES)
+        self._floor = max(self._floor, (int(saved.get("generation", 0)), str(saved.get("digest", ""))), key=lambda floor: floor[0])
+        return saved
 
     def _verify(self, envelope: bytes) -> AcceptedPlan:
         trust = read_trust_root(self._trust_path)
@@ -269,13 +289,10 @@ class PlanBook:
             raise PlanRefused("; ".join(problems), subject=f"GatePlan {plan.generation}", remedy="correct the plan and sign it again")
 
     def _read_saved(self) -> AcceptedPlan | None:
-        raw = read_optional(self._state_path)
-        if raw is None:
+        saved = self._read_floor()
+        if saved is None:
             return None
-        saved = parse_json_object(raw, subject=str(self._state_path), max_bytes=2 * MAX_ENVELOPE_BYTES)
         envelope = str(saved.get("envelope", "")).encode()
-        # the order holds also where the plan itself is no longer good
-        self._floor = (int(saved.get("generation", 0)), str(saved.get("digest", "")))
         accepted = self._verify(envelope)
         accepted_at = None
         with contextlib.suppress(TypeError, ValueError):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ from shared.contracts.gate_plan import (
     ScheduleEntry,
     UpstreamLevelObjective,
 )
-from shared.errors import MunbonError
+from shared.errors import MunbonError, OutOfOrder
 from tests.fakes.gate import OWNER, START, STRANGER, now_at, signed, write_trust_root
 
 SITE = example_site(("g1", "g2"))
@@ -216,3 +217,57 @@ def test_some_of_the_wild_plans_are_good() -> None:
     )
     assert not breaches(plan)
     assert signed(plan, OWNER)
+
+
+class SlowStart:
+    """A disk that gives the saved plan late: what is asked meanwhile is carried out first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.gate = asyncio.Event()
+        self.first = True
+        self.book = PlanBook(SITE, folder, on_disk=self.on_disk, saving=self.inline, now=lambda: NOW, record=lambda _kind, _data: None)
+
+    async def inline(self, work: Callable[[], Any]) -> Any:
+        return work()
+
+    async def on_disk(self, work: Callable[[], Any]) -> Any:
+        if self.first:
+            self.first = False
+            await self.gate.wait()
+        return work()
+
+
+def numbered(generation: int) -> GatePlan:
+    return GatePlan(
+        site="north", generation=generation, valid_from=START, gates={"g1": GateDirective(objective=PositionObjective(opening_pct=50.0))}
+    )
+
+
+async def test_a_replay_is_refused_also_before_a_slow_disk_has_given_the_saved_plan(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    write_trust_root(tmp_path / "gate-trust-root.json")
+    before = Book(tmp_path)
+    await before.book.set(signed(numbered(5)))
+    slow = SlowStart(tmp_path)
+    loading = asyncio.create_task(slow.book.load())
+    await asyncio.sleep(0)
+    with pytest.raises(OutOfOrder, match="generation 3 is not newer than 5"):
+        await slow.book.set(signed(numbered(3)))
+    slow.gate.set()
+    await loading
+    assert slow.book.remote_generation() == 5
+
+
+async def test_a_newer_plan_that_came_before_the_saved_one_was_read_stays_and_so_does_its_generation(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    write_trust_root(tmp_path / "gate-trust-root.json")
+    await Book(tmp_path).book.set(signed(numbered(5)))
+    slow = SlowStart(tmp_path)
+    loading = asyncio.create_task(slow.book.load())
+    await asyncio.sleep(0)
+    await slow.book.set(signed(numbered(7)))
+    slow.gate.set()
+    await loading
+    assert slow.book.remote_generation() == 7
+    with pytest.raises(OutOfOrder, match="generation 6 is not newer than 7"):
+        await slow.book.set(signed(numbered(6)))
