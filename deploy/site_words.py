@@ -25,7 +25,7 @@ REFUSED = {
     "names": ("anything that names a device, point, pool or structure that is not there", "two things of one name"),
     "devices": (
         "two devices that are one unit",
-        "two settings of one serial line",
+        "two settings of one serial line, or a line too slow for its time limits",
         "stale after less than two scans",
         "a rate below one resolution in a scan",
         "resolution, noise, scale or current loop that do not fit the valid range",
@@ -35,7 +35,7 @@ REFUSED = {
     ),
     "water": (
         "a pool below itself",
-        "a gate that takes from two pools",
+        "a gate that takes from two pools; a gauge of two pools",
         "bed, setpoints and bank out of order",
         "a target outside the setpoints",
         "valid ranges that do not hold the setpoints",
@@ -67,7 +67,7 @@ REFUSED = {
         "a loop without its level",
         "a decoupler that does not stand at the pool's other end",
         "two loops that may hold one pool, by plan or by fallback",
-        "a fallback to a level that nothing holds, or that is another site's",
+        "a fallback to a level that nothing holds, or that is another site's, or that the bays of one structure do not share",
         "decouplers that go round in a circle",
         "levels that would always be too old for the loop",
     ),

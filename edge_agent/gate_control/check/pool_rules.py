@@ -22,6 +22,7 @@ FLOW_SLACK = 1.25
 def pool_remarks(site: SiteConfiguration) -> Iterator[Remark]:
     """Everything about pools and what stands between them."""
     yield from _tree(site)
+    yield from _shared_levels(site)
     for index, pool in enumerate(site.pools):
         path: Path = ("pools", index)
         yield from _levels(pool, path)
@@ -49,6 +50,19 @@ def _tree(site: SiteConfiguration) -> Iterator[Remark]:
         if _leads_back(site, pool):
             why = "water does not run in a circle, and each gate would wait for the other's flow"
             yield Remark((*path, "outlet"), f"pool {pool.id} lies below itself", why, "name inlet and outlet in the direction of the flow")
+
+
+def _shared_levels(site: SiteConfiguration) -> Iterator[Remark]:
+    """Two pools with one gauge are one water under two names, and two loops could hold it without anybody seeing it."""
+    owners: dict[str, str] = {}
+    for index, pool in enumerate(site.pools):
+        for key, names in (("head_levels", pool.head_levels), ("tail_levels", pool.tail_levels)):
+            for number, name in enumerate(names):
+                owner = owners.setdefault(name, pool.id)
+                if owner != pool.id:
+                    problem = f"point {name} is a level of pool {owner} too"
+                    why = "one water under two names could be held by two integrators, and be filled and emptied at once"
+                    yield Remark(("pools", index, key, number), problem, why, "make them one pool, with its inlet and its outlet")
 
 
 def _leads_back(site: SiteConfiguration, start: Pool) -> bool:

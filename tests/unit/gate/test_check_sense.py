@@ -122,6 +122,20 @@ def test_bays_that_fall_back_to_a_level_do_so_alike() -> None:
     assert not any("fall back to a level" in one.problem for one in findings_of(alike))
 
 
+def test_one_water_under_two_names_is_refused() -> None:
+    # g2 holds p2 from above, g3 holds the very same gauge from below, as the tail of a pool of another name
+    start = ALL.index("  - id: p2\n", ALL.index("\npools:\n"))
+    end = ALL.index("  - id: p3\n", start)
+    block = ALL[start:end]
+    upper = block.replace("    outlet: g3\n", "")
+    lower = block.replace("- id: p2\n", "- id: p2b\n").replace("    inlet: g2\n", "").replace("    head_levels: [p2.head]\n", "")
+    text = ALL[:start] + upper + lower + ALL[end:]
+    text = text.replace(
+        "  - id: g3\n", "  - id: g3\n    upstream_loop: {kp_m2_per_s: 1.0, ti_s: 4000, filter_s: 60, control_period_s: 10}\n", 1
+    )
+    assert any("point p2.tail is a level of pool p2 too" in one.problem for one in findings_of(text))
+
+
 def test_a_serial_line_too_slow_for_its_time_limits_is_named() -> None:
     slow = ONE.replace("baud_rate: 19200", "baud_rate: 300")
     said = [one.problem for one in findings_of(slow)]
