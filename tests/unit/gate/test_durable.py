@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edge_agent.gate_control.decide.alarms import AlarmState, Phase
-from edge_agent.gate_control.decide.modes import Control, GateModes, Place, Tag
+from edge_agent.gate_control.decide.modes import Commissioning, Control, GateModes, Place, Tag
 from edge_agent.gate_control.decide.orders import Account, Ending, OrdersState, after_boot
 from edge_agent.gate_control.decide.restart import durable_part, restore, saved_state
 from edge_agent.gate_control.decide.starts import StartHistory, record_start
@@ -85,3 +85,17 @@ def test_another_boot_tells_the_orders_that_the_monotonic_clock_began_anew(boot_
     begun = restore(saved_state(running, "boot", now_at(5_000.0)), ["g1"], boot_id, now_at(5_060.0))
     assert begun.orders == (after_boot(running.orders) if is_another else running.orders)
     assert (begun.orders.scanned_at_s is None) == is_another
+
+
+def test_a_tripped_interlock_is_still_tripped_and_a_delay_that_ran_begins_anew() -> None:
+    held = {"high": InterlockState(5.0, tripped=True, is_latched=True), "low": InterlockState(5.0)}
+    saved = saved_state(replace(STATE, gates={"g1": GateState(interlocks=held)}), "boot", now_at(10.0))
+    begun = restore(saved, ["g1"], "boot", now_at(20.0)).gates["g1"].interlocks
+    assert begun == {"high": InterlockState(None, tripped=True, is_latched=True)}
+
+
+def test_with_nothing_saved_no_gate_is_armed_and_no_order_begun() -> None:
+    begun = restore(None, ["g1", "g2"], "boot", now_at(20.0))
+    assert begun.modes == {"g1": GateModes(), "g2": GateModes()}
+    assert begun.modes["g1"].commissioning is Commissioning.UNARMED
+    assert begun.orders == OrdersState(is_lost=True)
