@@ -172,7 +172,7 @@ class CanalBench:
             wanted: PlantCommand = Position(command.opening_pct) if isinstance(command, MoveTo) else Stop()
             assert isinstance(command, MoveTo | StopMotion)
             self.canal.write(command.gate, wanted)
-        return WriteOutcome(command.gate, command, self.refuses)
+        return WriteOutcome(command.gate, command, self.refuses, may_be_done=self.obeys_unheard)
 
 
 def make_bench(

@@ -58,9 +58,9 @@ class FieldActuator:
             async with asyncio.timeout(deadline_s):
                 await self._write(writes)
         except TimeoutError:
-            return WriteOutcome(command.gate, command, f"not confirmed within {deadline_s:g} s")
+            return WriteOutcome(command.gate, command, f"not confirmed within {deadline_s:.2g} s", may_be_done=True)
         except (Retryable, ValueError) as error:
-            return WriteOutcome(command.gate, command, str(error))
+            return WriteOutcome(command.gate, command, str(error), may_be_done=getattr(error, "may_be_done", False))
         if isinstance(command, Pulse) and gate.actuator.relays is not None:
             self.pulse_errors.pop(gate.id, None)
             pulse = self._keep_up(gate.id, gate.actuator.relays, command)

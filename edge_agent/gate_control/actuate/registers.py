@@ -13,5 +13,8 @@ class RegisterAccess(Protocol):
         ...
 
     async def write(self, start: int, values: tuple[int, ...]) -> None:
-        """Once. Raises `Retryable` when the device did not confirm, `ValueError` when they cannot be written."""
+        """Once. Raises `Retryable` when the device did not confirm, `ValueError` when they cannot be written.
+
+        An error whose `may_be_done` is true says that the answer alone was lost.
+        """
         ...

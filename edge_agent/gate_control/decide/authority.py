@@ -25,6 +25,8 @@ from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ActuatorStatus, Command, GateState, Motion, MoveTo, Pulse, StopMotion
 
 CONSISTENT_SCANS = 2
+STOP_AGAIN_S = 2.0
+"""After so long a stop that its device did not take is given again."""
 CONTROLLER = "controller"
 MANUAL = "manual"
 INTERLOCK = "interlock"
@@ -110,12 +112,15 @@ def judge(case: Case, state: GateState, starts: StartHistory) -> Ruling:
 
 def _stopped(case: Case, state: GateState, starts: StartHistory) -> Ruling:
     """What a person stopped stands still. The move in hand is ended also where nothing is known of the gate: a stop harms nothing.
+    One that its device did not take is given again and again.
 
     With its selector at local the gate is another person's, who sees it.
     """
     permit, status = case.permit, case.status
     is_seen_moving = status.is_known and state.position_pct is not None and not status.by_hand and (status.moving or case.must_stop)
-    is_ours = state.motion is not None or is_seen_moving
+    failed_at_s = state.stop_failed_at_s
+    is_untold = failed_at_s is not None and not 0.0 <= case.now_s - failed_at_s < STOP_AGAIN_S
+    is_ours = state.motion is not None or is_seen_moving or is_untold
     if is_ours and not case.is_local:
         return _stop(case, state, starts, permit.mode, permit.reason)
     return _quiet(case, state, starts, permit.mode, permit.reason)

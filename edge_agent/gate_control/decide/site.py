@@ -30,7 +30,7 @@ from edge_agent.gate_control.decide.modes import GateModes
 from edge_agent.gate_control.decide.objective import describe, objective_at
 from edge_agent.gate_control.decide.orders import OrderNote, order_flow
 from edge_agent.gate_control.decide.sharing import Bay, Water
-from edge_agent.gate_control.decide.starts import StartHistory, withdraw_start
+from edge_agent.gate_control.decide.starts import StartHistory, record_stop, withdraw_start
 from edge_agent.gate_control.decide.state import Decision, SiteState
 from edge_agent.gate_control.decide.structure import steer
 from edge_agent.gate_control.decide.topology import StructurePlace, Topology, topology
@@ -38,7 +38,7 @@ from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.gates import Gate
 from edge_agent.gate_control.model.pools import Pool
 from edge_agent.gate_control.model.replacing import replace
-from edge_agent.gate_control.model.values import ControllerState, GateState, Now, WriteOutcome
+from edge_agent.gate_control.model.values import ControllerState, GateState, Now, StopMotion, WriteOutcome
 from shared.contracts.gate_plan import FlowObjective, GateDirective, GatePlan, Objective, PositionObjective
 
 FALLBACK = "/fallback"
@@ -250,7 +250,10 @@ def _controllers(steered: Mapping[str, Steered]) -> dict[str, ControllerState]:
 
 
 def record_outcomes(state: SiteState, outcomes: Sequence[WriteOutcome], now: Now) -> SiteState:
-    """State after the commands were written. A command that no device took is no move: it is ordered anew after a rest."""
+    """State after the commands were written. A command that no device took is no move: it is ordered anew after a rest.
+
+    One whose answer alone was lost may have started the motor: the start stays in the budget.
+    """
     gates, starts = dict(state.gates), dict(state.starts)
     for outcome in outcomes:
         gate = gates.get(outcome.gate)
@@ -258,8 +261,11 @@ def record_outcomes(state: SiteState, outcomes: Sequence[WriteOutcome], now: Now
             continue
         if outcome.error:
             # a command whose answer was lost may be carried out all the same: where the gate rests is found anew
-            gates[outcome.gate] = replace(gate, motion=None, still_pct=None, rest_pct=None, write_error=outcome.error)
-            starts[outcome.gate] = withdraw_start(starts.get(outcome.gate, StartHistory()), now.monotonic_s)
+            failed_at_s = now.monotonic_s if isinstance(outcome.command, StopMotion) else gate.stop_failed_at_s
+            gate = replace(gate, motion=None, still_pct=None, rest_pct=None, write_error=outcome.error, stop_failed_at_s=failed_at_s)
+            gates[outcome.gate] = gate
+            ended = record_stop if outcome.may_be_done else withdraw_start
+            starts[outcome.gate] = ended(starts.get(outcome.gate, StartHistory()), now.monotonic_s)
         else:
-            gates[outcome.gate] = replace(gate, write_error="")
+            gates[outcome.gate] = replace(gate, write_error="", stop_failed_at_s=None)
     return replace(state, gates=gates, starts=starts)

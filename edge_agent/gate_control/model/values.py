@@ -219,6 +219,8 @@ class WriteOutcome:
     gate: str
     command: Command
     error: str = ""
+    may_be_done: bool = False
+    """With an error: it went out, and its answer did not come."""
 
 
 @dataclass(frozen=True)
@@ -293,6 +295,8 @@ class GateState:
     asked_at_s: float | None = None
     """When an interlock last asked a gate that cannot be watched or is tripped."""
     write_error: str = ""
+    stop_failed_at_s: float | None = None
+    """When its device last did not take a stop."""
     interlocks: Mapping[str, InterlockState] = field(default_factory=dict)
     mode: str = "OBSERVE"
     """For people: OBSERVE, TAGGED_OUT, STOPPED, OUT_OF_SERVICE, LOCAL, FAULT, COMMISSIONING, HOLD, MANUAL, AUTO, FALLBACK."""

@@ -8,9 +8,14 @@ from shared.errors import Retryable
 class NoAnswer(Retryable):
     """The line or the unit did not answer, or what came was no answer to the request."""
 
+    may_be_done = True
+    """A write may have reached the unit all the same."""
+
 
 class LineDown(NoAnswer):
     """There is no line to the unit now. Says nothing about the unit, and costs no time."""
+
+    may_be_done = False
 
 
 class Refused(Retryable):

@@ -1,6 +1,7 @@
 """Between two rounds of sensing: what people ask is done by what the devices said last, and nothing else comes of such a scan."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -99,6 +100,21 @@ def test_a_stop_is_tried_also_where_the_actuator_says_nothing() -> None:
     assert kinds(bench) == [MoveTo, StopMotion]
 
 
+def test_a_stop_that_the_device_does_not_take_is_given_again_until_it_does() -> None:
+    bench = settled()
+    bench.distort = lambda sample: with_value(sample, "g1.moving", 0.0)  # an actuator that does not say whether it runs
+    bench.scan(MOVE)
+    bench.refuses = "no answer in 0.4 s"
+    bench.early(STOP)
+    bench.run(6)
+    tries = kinds(bench).count(StopMotion)
+    assert 3 <= tries <= 4
+    bench.refuses = ""
+    bench.run(10)
+    assert kinds(bench).count(StopMotion) == tries + 1
+    assert bench.position_pct() < 49.0
+
+
 def test_a_stop_is_no_command_to_a_gate_that_a_person_at_the_site_moves() -> None:
     bench = settled()
 
@@ -194,3 +210,12 @@ def test_a_command_that_was_carried_out_though_its_answer_was_lost_is_no_move_by
     bench.run(30)
     assert bench.modes().trip == ""
     assert not bench.has_alarm("g1/uncommanded")
+
+
+@pytest.mark.parametrize(("obeys", "spent"), [(True, 1), (False, 0)])
+def test_a_start_whose_answer_was_lost_is_spent_and_one_that_was_refused_is_not(obeys: bool, spent: int) -> None:
+    bench = settled()
+    bench.memory = replace(bench.memory, state=replace(bench.memory.state, starts={}))
+    bench.refuses, bench.obeys_unheard = "no answer", obeys
+    bench.scan(MOVE)
+    assert len(bench.memory.state.starts["g1"].starts_s) == spent
