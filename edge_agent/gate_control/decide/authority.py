@@ -112,9 +112,8 @@ def judge(case: Case, state: GateState, starts: StartHistory) -> Ruling:
 
 def _stopped(case: Case, state: GateState, starts: StartHistory) -> Ruling:
     """What a person stopped stands still. The move in hand is ended also where nothing is known of the gate: a stop harms nothing.
-    One that its device did not take is given again and again.
 
-    With its selector at local the gate is another person's, who sees it.
+    One that its device did not take is given again and again. With its selector at local the gate is another person's, who sees it.
     """
     permit, status = case.permit, case.status
     is_seen_moving = status.is_known and state.position_pct is not None and not status.by_hand and (status.moving or case.must_stop)
