@@ -23,9 +23,9 @@ OBJECTS = 100
 async def run(wanted: frozenset[str]) -> list[Result]:
     """From the moment at which a device gave a gate's level to the moment at which the command for that gate reached its device.
 
-    A site of 16 gates on real Modbus TCP, a process with what a Pi installs, one scan a second, while an agent on the same machine
-    applies one release of 103 objects after the other. Eight plans, each of which moves all sixteen gates in one scan: 128 commands. The
-    scan reads all devices before it decides, and so the first level waits longest.
+    A site of 16 gates on real Modbus TCP, a process with what a Pi installs and with the priority of its unit, one scan a second, while
+    an agent on the same machine applies one release of 103 objects after the other. Eight plans, each of which moves all sixteen gates in
+    one scan: 128 commands. All gates share one line, and the scan reads all of them before it decides: each waits for a whole round.
     """
     kind = best_real_cluster()
     async with throw_away_world() as world:
@@ -45,6 +45,7 @@ async def run(wanted: frozenset[str]) -> list[Result]:
         "objects": OBJECTS + 3,
         "cluster": kind,
         "environment": site.environment,
+        "nice": site.nice,
     }
     return [Result(NAMES[0], round(took_ms[int(0.99 * (len(took_ms) - 1))], 1), "ms", "lower", params)]
 

@@ -3,6 +3,7 @@
 In the environment of a developer structlog finds rich and imports it, and much else is there that no node has.
 """
 
+import contextlib
 import hashlib
 import os
 import shlex
@@ -77,8 +78,21 @@ def run_on(child: Child, script: str, module: str, interpreter: Path) -> None:
 
 def unit_environment(script: str) -> list[str]:
     """`NAME=value` for each variable that the program's systemd unit sets."""
+    return [word for value in unit_values(script, "Environment") for word in shlex.split(value)]
+
+
+def unit_values(script: str, setting: str) -> list[str]:
+    """What the program's systemd unit says of a setting, line by line."""
     lines = (UNITS / f"{script}.service").read_text(encoding="utf-8").splitlines()
-    return [word for line in lines if line.startswith("Environment=") for word in shlex.split(line.removeprefix("Environment="))]
+    return [line.removeprefix(f"{setting}=") for line in lines if line.startswith(f"{setting}=")]
+
+
+def prefer_as_unit(pid: int, script: str) -> int:
+    """Gives a program that just started the priority of its systemd unit, where we may; and says which it has."""
+    for nice in unit_values(script, "Nice"):
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, pid, int(nice))
+    return os.getpriority(os.PRIO_PROCESS, pid)
 
 
 def memory_mib(pid: int) -> Mapping[str, float]:

@@ -22,7 +22,7 @@ from shared.clock import SystemClock
 from shared.contracts.gate_plan import GatePlan
 from shared.contracts.gate_socket import GateOperation
 from shared.errors import Retryable
-from tests.bench.device import node_python, run_on
+from tests.bench.device import node_python, prefer_as_unit, run_on
 from tests.fakes.gate import signed, write_trust_root
 
 AGAIN_S = 2.0
@@ -57,6 +57,8 @@ class RunningSite:
     process: Child
     socket: Path
     environment: str
+    nice: int
+    """Of the gate process: that of its systemd unit, where that may be given."""
 
     async def set_plan(self, plan: GatePlan) -> None:
         """Put a signed plan in force."""
@@ -83,10 +85,12 @@ async def site_with_gate(gates: Sequence[str]) -> AsyncIterator[RunningSite]:
         process = Child("munbon-gate", ["munbon-gate", "run", "--config", str(folder / "site.yaml")], log=folder / "gate.log")
         run_on(process, "munbon-gate", "edge_agent.gate_control.main", interpreter)
         await process.start()
+        assert process.pid is not None, process.log_tail()
+        nice = prefer_as_unit(process.pid, "munbon-gate")
         stack.push_async_callback(process.stop)
         await process.wait_until(lambda: is_listening(folder / "gate.sock"), timeout_s=60.0, what="the gate's socket")
         await arm(folder / "gate.sock", gates)
-        yield RunningSite(devices, process, folder / "gate.sock", environment)
+        yield RunningSite(devices, process, folder / "gate.sock", environment, nice)
 
 
 def is_listening(path: Path) -> bool:

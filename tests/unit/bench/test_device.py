@@ -30,6 +30,16 @@ def test_a_program_runs_in_the_nodes_environment_with_its_units_variables_and_no
     assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.split() == ["None", "1", "True"]
 
 
+def test_a_program_has_the_priority_of_its_unit_where_that_may_be_given() -> None:
+    assert device.unit_values("munbon-gate", "Nice") == ["-10"]
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert device.prefer_as_unit(child.pid, "munbon-gate") == os.getpriority(os.PRIO_PROCESS, child.pid)
+        assert os.getpriority(os.PRIO_PROCESS, child.pid) in (-10, os.getpriority(os.PRIO_PROCESS, 0))
+    finally:
+        child.communicate(b"")
+
+
 async def test_an_environment_that_cannot_be_made_is_said_and_this_one_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def no_index(_lock: Path, _folder: Path) -> None:
         raise ProcessFailed("ended with 1: no package index")
