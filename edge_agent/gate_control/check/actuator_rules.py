@@ -134,9 +134,6 @@ def _status(gate: Gate, path: Path) -> Iterator[Remark]:
 
 def _comms_lost(site: SiteConfiguration, gate: Gate, path: Path) -> Iterator[Remark]:
     lost = gate.actuator.comms_lost
-    if (lost.action == "position") != (lost.opening_pct is not None):
-        problem = "opening_pct belongs to action 'position', and to it alone"
-        yield Remark((*path, "opening_pct"), problem, "what the actuator does would be unclear", "give both, or neither")
     beat_s = max(site.scan_period_s, _round_s(site, gate.actuator.device))
     if lost.timer_s < BEATS_IN_TIMER * beat_s:
         problem = f"timer_s {lost.timer_s:g} is less than three heartbeats of {beat_s:g} s"

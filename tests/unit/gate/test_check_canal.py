@@ -100,6 +100,8 @@ BETWEEN: list[tuple[int, str, str, str, int]] = [
     (2, "counter_register: 1004\n", "counter_register: 1004\n    byte_order: little\n", "canal-3 shows its values in byte_order big", 2),
     (2, "counter_register: 1004\n", "counter_register: 1004\n    scale: 0.01\n", "scale 0.01, where canal-3 shows the value itself", 2),
     (2, "counter_register: 5004\n", "counter_register: 5004\n    offset: 0.1\n", "offset 0.1 of a value in m3s", 2),
+    (2, "counter_register: 1004\n", "counter_register: 1004\n    current_loop: {low: 0, high: 3}\n", "canal-3 shows no current", 2),
+    (3, "  - id: p2.tail\n", "  - id: p2.tail\n    remote: canal-1\n", "p2.tail is not canal-3's own: it reads it from canal-1", 2),
     (2, "age_register: 1003", "age_register: 1011", "age_register 1011, where canal-3 has that of p2.tail at 1003", 2),
     (2, "counter_register: 1004", "counter_register: 1012", "counter_register 1012, where canal-3 has that of p2.tail at 1004", 2),
     (2, "    age_register: 1003\n    counter_register: 1004\n", "", "nothing tells the age of p2.tail", 2),

@@ -16,6 +16,7 @@ ONE = SITES["canal-8-sites/2/site.yaml"]
 ALL = SITES["canal-8-pools/site.yaml"]
 POSITION = "    register: 3 # 0 to 1000: 0 to 100.0 %\n"
 STARTS = "starts_per_hour: 30}"
+DESIRED = "          desired_position: {device: actuator-2, table: holding, register: 6, scale: 0.1}\n"
 LOST = "comms_lost: {action: stay, timer_s: 30"
 SECOND_LEVEL = (
     "  - {id: p1.tail2, device: levels-2, register: 7, scale: 0.001, current_loop: {low: 0.0, high: 3.0}, offset: 25.8,\n"
@@ -71,6 +72,13 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("    downstream_end", "    flow_loop: {drown_limit_m: 5}\n    downstream_end", "drown_limit_m 5, and no more than 1 m of water"),
     ("    noise: 0.001", "    lag_s: 36000", "lag_s 36000 is more than 3600"),
     ("side: low, action", "side: low, modes: [], action", "interlock above-low acts in no mode"),
+    (DESIRED, f"{DESIRED}          table: [{{count: 0, opening_m: 0}}]\n", "the table has one row"),
+    ("position: g2.position", "position: g3.flow", "point g3.flow belongs to site canal-3"),
+    ("    downstream_end", "    flow_loop: {control_period_s: 0.5}\n    downstream_end", "control_period_s 0.5 is below scan_period_s 1"),
+    ("      decoupler: 0.7", "      decoupler: 0.7\n      decoupler_structure: g2", "both say whose flow is passed on"),
+    ("    length_m: 1200\n", "    resonance_period_s: 800\n    resonance_peak_s_per_m2: 9\n", "gain margin of pool p2 is"),
+    ("area_m2: 821}", "area_m2: 1.0e+300}", "area_m2 1e+300 is no figure of a canal"),
+    ("filter_s: 60", "filter_s: 900000", "phase margin of pool p2 is"),
     # the process
     ("\ndevices:", "\nalarms:\n  - {name: sensor_stail}\ndevices:", "there is no alarm 'sensor_stail'"),
     ("\ndevices:", "\nalarms:\n  - {name: level_high, on_delay_s: 36000}\ndevices:", "on_delay_s 36000 is more than 3600"),
@@ -134,6 +142,51 @@ def test_one_water_under_two_names_is_refused() -> None:
         "  - id: g3\n", "  - id: g3\n    upstream_loop: {kp_m2_per_s: 1.0, ti_s: 4000, filter_s: 60, control_period_s: 10}\n", 1
     )
     assert any("point p2.tail is a level of pool p2 too" in one.problem for one in findings_of(text))
+
+
+def test_a_timer_shorter_than_a_silent_round_of_its_line_is_named() -> None:
+    # twelve units on the actuator's line: when all of them are silent, a round takes longer than the timer
+    others = "".join(
+        f"  - {{id: u{number}, link: {{kind: modbus_rtu, path: /dev/ttyAMA0, baud_rate: 19200}}, device_id: {number}}}\n"
+        for number in range(20, 32)
+    )
+    text = ONE.replace(
+        "{id: actuator-2, link: {kind: modbus_tcp, host: 192.0.2.102}",
+        "{id: actuator-2, link: {kind: modbus_rtu, path: /dev/ttyAMA0, baud_rate: 19200}",
+    )
+    text = text.replace("\npoints:\n", f"{others}\npoints:\n", 1)
+    assert any("timer_s 30 is less than three heartbeats of 12.6 s" in one.problem for one in findings_of(text))
+
+
+def test_relays_are_single_bits_of_the_holding_table() -> None:
+    relays = (
+        "          relays:\n            hardware_pulse_limit_s: 5\n"
+        "            raise_output: {device: actuator-2, table: input, register: 8, type: bit, bit: 0}\n"
+        "            lower_output: {device: actuator-2, table: holding, register: 9}\n"
+    )
+    text = ONE.replace(DESIRED, relays).replace("profile: rotork_iq", "profile: relays")
+    said = [one.problem for one in findings_of(text)]
+    assert [f"{key} is no single bit that can be written" in said for key in ("raise_output", "lower_output")] == [True, True]
+
+
+def test_a_fallback_to_a_level_that_no_plan_could_ask_for_is_refused() -> None:
+    start = ALL.index("      - id: g8\n")
+    tail = ALL[start:].replace("kind: hold, after_s: 1800", "kind: level, level_point: p8.tail, level_m: 2.7", 1)
+    assert any("level_m 2.7 lies outside the setpoints of pool p8" in one.problem for one in findings_of(ALL[:start] + tail))
+
+
+def test_interlocks_that_disagree_need_priorities_unless_they_cannot_meet() -> None:
+    high = "          - {name: high, points: [p2.head], side: high, action: inhibit_open, trip: 25.83, reset: 25.8}\n"
+    low = "          - {name: low, points: [p2.head], side: low, action: inhibit_close, trip: 24.9, reset: 24.95}\n"
+    start = ONE.index("          - {name: below-high")
+    head, tail = ONE[:start], ONE[ONE.index("\ninputs:") :]
+    assert not any("opposite things" in one.problem for one in findings_of(head + high + low + tail))
+    latched = low.replace("reset: 24.95", "reset: 24.95, latch: true")
+    assert any("opposite things" in one.problem for one in findings_of(head + high + latched + tail))
+    drives = [high.replace("inhibit_open", f"drive_to, opening_pct: {pct}").replace("name: high", f"name: high{pct}") for pct in (10, 20)]
+    assert any(
+        "high10 and high20 of gate g2 can ask for opposite things" in one.problem for one in findings_of(head + "".join(drives) + tail)
+    )
 
 
 def test_a_serial_line_too_slow_for_its_time_limits_is_named() -> None:
