@@ -7,7 +7,7 @@ from statistics import median
 
 from deploy.harness.apps import CRASHING, many_objects, web_app
 from deploy.harness.world import NodePlan, World, WorldNode, throw_away_world
-from tests.bench.device import memory_mib, node_python, run_on
+from tests.bench.device import memory_mib, node_python, prefer_as_unit, run_on
 from tests.bench.fleet import add_lean_node, best_real_cluster, event_of, next_version, publish_and_start
 from tests.bench.result import Result
 
@@ -19,6 +19,7 @@ NODE = "pi-north"
 IDLE_RUNS = 3
 IDLE_S = 30.0
 LATENESS_S = 120.0
+GATE_MODULE = "edge_agent.gate_control.main"
 OBJECTS = 100
 
 
@@ -54,13 +55,15 @@ async def run(wanted: frozenset[str]) -> list[Result]:
 
 
 async def restart_gate_lean(node: WorldNode) -> None:
-    """The gate process with what a Pi installs."""
+    """The gate process with what a Pi installs, and the priority of its unit."""
     assert node.gate is not None
     interpreter, _ = await node_python("gate")
     await node.gate.stop()
-    if node.gate.process.command[1:2] != ["-I"]:
-        run_on(node.gate.process, "munbon-gate", "edge_agent.gate_control.main", interpreter)
+    if GATE_MODULE not in node.gate.process.command:
+        run_on(node.gate.process, "munbon-gate", GATE_MODULE, interpreter)
     await node.gate.start()
+    assert node.gate.process.pid is not None, node.gate.process.log_tail()
+    prefer_as_unit(node.gate.process.pid, "munbon-gate")
 
 
 def agent_memory(node: WorldNode) -> dict[str, float]:

@@ -88,10 +88,11 @@ def unit_values(script: str, setting: str) -> list[str]:
 
 
 def prefer_as_unit(pid: int, script: str) -> int:
-    """Gives a program that just started the priority of its systemd unit, where we may; and says which it has."""
+    """Gives a program, thread by thread, the priority of its systemd unit, where we may; and says which it has."""
     for nice in unit_values(script, "Nice"):
-        with contextlib.suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, pid, int(nice))
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(PermissionError, ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), int(nice))
     return os.getpriority(os.PRIO_PROCESS, pid)
 
 
