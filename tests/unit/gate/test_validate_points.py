@@ -71,6 +71,33 @@ def test_of_a_late_burst_in_any_order_the_newest_is_used_once() -> None:
     assert (repeated.value, repeated.is_fresh) == (2.04, False)
 
 
+@pytest.mark.parametrize("ahead_s", [1.5, 100.0, math.inf, math.nan])
+def test_a_sample_of_a_time_to_come_is_not_believed_and_keeps_no_later_one_out(ahead_s: float) -> None:
+    seen = watch()
+    seen.level(100.0, 2.0)
+    early = seen.level(101.0, 2.01, sampled_at_s=101.0 + ahead_s)
+    assert (early.value, early.is_fresh, early.age_s) == (2.0, False, 1.0)
+    assert "is from the future" in early.reasons
+    later = seen.level(102.0, 2.02)
+    assert (later.value, later.quality, later.is_fresh) == (2.02, GOOD, True)
+
+
+def test_a_sample_that_is_overtaken_on_its_way_changes_nothing() -> None:
+    seen = watch()
+    seen.level(100.0, 2.0)
+    seen.level(104.0, 2.04)
+    late = seen.level(105.0, 2.01, sampled_at_s=101.0)
+    assert (late.value, late.age_s, late.is_fresh) == (2.04, 1.0, False)
+    assert "is older than the last value" in late.reasons
+
+
+def test_another_value_of_the_very_same_time_is_not_taken() -> None:
+    seen = watch()
+    seen.level(100.0, 2.0)
+    again = seen.level(101.0, 2.01, sampled_at_s=100.0)
+    assert (again.value, again.age_s, again.is_fresh) == (2.0, 1.0, False)
+
+
 def test_an_outlier_at_the_end_of_a_burst_does_not_hide_the_good_values_before_it() -> None:
     seen = watch()
     seen.level(100.0, 2.0)
