@@ -47,13 +47,9 @@ def unknown_address(reader: SiteFile, files: Sequence[SiteFile]) -> tuple[str, .
 def _neighbours(files: Sequence[SiteFile]) -> Iterator[tuple[SiteFile, int, Device, str]]:
     """Each device by which a site reads another one."""
     for reader in files:
-        names: dict[str, str] = {}
-        for point in reader.site.points:
-            if point.remote and point.remote != reader.name:
-                names.setdefault(point.device, point.remote)
+        pairs = {(point.device, point.remote): None for point in reader.site.points if point.remote and point.remote != reader.name}
         for number, device in enumerate(reader.site.devices):
-            if device.id in names:
-                yield reader, number, device, names[device.id]
+            yield from ((reader, number, device, name) for asked, name in pairs if asked == device.id)
 
 
 def _listens(link: ModbusTcp, shown: ModbusMap, owner: SiteFile) -> tuple[str, str, str] | None:

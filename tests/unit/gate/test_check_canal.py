@@ -229,6 +229,13 @@ def test_decouplers_that_go_round_in_a_circle_are_refused() -> None:
     assert any("decouplers go round in a circle: g2 of canal-2 -> g3 of canal-3 -> g2 of canal-2" in problem for problem in said), said
 
 
+def test_a_device_cannot_stand_for_two_sites() -> None:
+    texts = changed(
+        2, "remote: canal-3\n    device: canal-3\n    register: 5000", "remote: canal-4\n    device: canal-3\n    register: 5000"
+    )
+    assert any("site canal-4 is sought at 192.0.2.23:1502, where others seek canal-3" in one.problem for one in findings_of(texts)[2])
+
+
 def test_two_sites_never_write_the_same_register() -> None:
     texts = changed(
         3, "{id: actuator-3, link: {kind: modbus_tcp, host: 192.0.2.103}", "{id: actuator-3, link: {kind: modbus_tcp, host: 192.0.2.102}"
