@@ -11,6 +11,7 @@ from edge_agent.gate_control.model.configuration import SiteConfiguration
 from edge_agent.gate_control.model.devices import RegisterPlace
 from edge_agent.gate_control.model.gates import Gate
 from edge_agent.gate_control.model.profiles import commands_of
+from edge_agent.gate_control.model.values import ACTUATOR_FACTS
 
 LAST_REGISTER = 65_535
 
@@ -34,6 +35,7 @@ def register_remarks(site: SiteConfiguration) -> Iterator[Remark]:
                 (*path, "remote"), problem, "its loss would freeze terms that need not wait", "remove remote, or name the other site"
             )
     yield from _overlaps(site)
+    yield from _reserved(site)
     for path, gate in gates_of(site):
         output = gate.actuator.desired_position
         if output is not None:
@@ -77,6 +79,16 @@ def _overlaps(site: SiteConfiguration) -> Iterator[Remark]:
             problem = f"point {point.id} stands in a register of point {known.id}, {known.register_address}"
             why = "one sensor under two names would agree with itself; of two types one is wrong"
             yield Remark(("points", index, "register"), problem, why, "name each register once")
+
+
+def _reserved(site: SiteConfiguration) -> Iterator[Remark]:
+    """`<gate>.<fact>` is what a gate's actuator says about itself; a point of that name would be taken for it."""
+    facts = {f"{gate.id}.{fact}": gate.id for gate in site.gates() for fact in ACTUATOR_FACTS}
+    for index, point in enumerate(site.points):
+        if point.id in facts:
+            problem = f"point {point.id} has the name of a fact of gate {facts[point.id]}'s own actuator"
+            why = "its value would decide whether software may move the gate"
+            yield Remark(("points", index, "id"), problem, why, "give it another id; facts of an actuator belong under its status")
 
 
 def _profile(site: SiteConfiguration, gate: Gate, output: RegisterPlace, path: Path) -> Iterator[Remark]:

@@ -102,6 +102,11 @@ def test_what_makes_no_sense_is_named(right: str, wrong: str, said: str) -> None
     assert named[0].remedy
 
 
+def test_a_point_cannot_pass_for_what_an_actuator_says_of_itself() -> None:
+    said = [one.problem for one in findings_of(ONE.replace("cabinet.door-open", "g2.remote"))]
+    assert said == ["point g2.remote has the name of a fact of gate g2's own actuator"]
+
+
 def test_a_register_of_relays_has_one_gate() -> None:
     # bits are written with all others of their register: one gate's stop would end the other's run
     text = ALL
