@@ -81,6 +81,7 @@ def _site_of_one(number: int) -> str:
             f"canal-{number}",
             f"ASCE test canal 1, gate {number} of 8 as a site of its own.",
             "The far end of its pool is its own sensor." if last else f"The far end of its pool is measured by site canal-{number + 1}.",
+            "All eight together: munbon-gate check deploy/examples/canal-8-sites",
         ),
         "# Neighbours read this site's levels and flow here.\n"
         f"modbus_map: {{host: 0.0.0.0, allow: [192.0.2.{20 + number - 1}]}}\n\n" if number > 1 else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_network
 
 from edge_agent.gate_control.check.actuator_rules import gates_of
 from edge_agent.gate_control.check.canal_ways import unknown_address
@@ -23,6 +24,7 @@ def _notes(file: SiteFile, files: Sequence[SiteFile]) -> Iterator[Remark]:
     yield from _unused(file.site)
     yield from _one_flow(file.site)
     yield from _many_starts(file.site)
+    yield from _open_map(file.site)
     if len(files) == 1:
         yield from _beyond_one_file(file.site)
     for name in unknown_address(file, files) if len(files) > 1 else ():
@@ -67,6 +69,13 @@ def _many_starts(site: SiteConfiguration) -> Iterator[Remark]:
             problem = f"{gate.limits.starts_per_hour} starts an hour"
             why = f"an actuator of class B (EN ISO 22153, inching) bears {STARTS_OF_CLASS_B} at most; this one must be of class C"
             yield Remark((*path, "limits", "starts_per_hour"), problem, why, "look at its name plate")
+
+
+def _open_map(site: SiteConfiguration) -> Iterator[Remark]:
+    allowed = site.modbus_map.allow if site.modbus_map is not None else ()
+    if any(ip_network(text, strict=False).prefixlen == 0 for text in allowed):
+        why = "Modbus knows neither passwords nor encryption: whoever reaches the port reads levels, flows and positions"
+        yield Remark(("modbus_map", "allow"), "the map lets everybody in", why, "name the addresses of SCADA and neighbours")
 
 
 def _beyond_one_file(site: SiteConfiguration) -> Iterator[Remark]:

@@ -88,7 +88,7 @@ BETWEEN: list[tuple[int, str, str, str, int]] = [
         "stands for site canal-3 on a serial line",
         2,
     ),
-    (3, "site: canal-3", "site: canal-4", "canal-4 (3.yaml:5) has the same name", 4),
+    (3, "site: canal-3", "site: canal-4", "canal-4 (3.yaml:6) has the same name", 4),
     # what the register shows
     (2, LEVEL, LEVEL.replace("1000", "1001"), "no value of canal-3 begins at register 1001", 2),
     (2, LEVEL, LEVEL.replace("1000", "1008"), "shows p3.head, and not p2.tail", 2),

@@ -239,6 +239,11 @@ def test_a_loop_whose_every_level_would_be_too_old_is_refused() -> None:
     ]
 
 
+def test_a_map_for_everybody_is_told() -> None:
+    assert "the map lets everybody in" in notes_on(ONE.replace("allow: [192.0.2.21]", 'allow: ["0.0.0.0/0"]'))
+    assert "the map lets everybody in" not in notes_on(ONE)
+
+
 def test_what_is_no_mistake_is_told_all_the_same() -> None:
     text = ONE.replace("modbus_map: {host: 0.0.0.0, allow: [192.0.2.21]}\n", "").replace("\npools:\n", f"{SECOND_LEVEL}\npools:\n", 1)
     text = text.replace("high: {flow_m3s: 1.8, delay_s: 338, area_m2: 574}", "high: {flow_m3s: 0.7, delay_s: 426, area_m2: 821}")
