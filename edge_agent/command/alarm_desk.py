@@ -14,6 +14,7 @@ from shared.contracts.envelope import TrustRoot
 from shared.contracts.gate_command import AckParams, CommandView, GateCommand
 from shared.contracts.gate_socket import GateStatus, PlanView
 from shared.errors import ContractError
+from shared.signing.dsse import Verified
 from shared.signing.gate_commands import verify_gate_command
 
 KEPT_ANSWERS = 32
@@ -68,12 +69,13 @@ class GateWithOwnAlarms:
             GateUnreachable, GateRefused: as their names say.
             DiskFull, StoreUnavailable: the acknowledgement could not be kept.
         """
-        command = self._acknowledging(envelope)
-        if command is None:
+        verified = self._acknowledging(envelope)
+        if verified is None:
             return await self._gate.run_command(envelope)
+        command = verified.document
         if (known := self._answers.get(command.id)) is not None:
             return known.model_copy(update={"repeated": True})
-        author = command.author or "unnamed"
+        author = f"{command.author or 'unnamed'} (key {verified.keyids[0][:12]})"
         alarm = _alarm_of(command)
         reasons = [
             f"{key} acknowledged" if self._own.acknowledge(key, author, command.id) else f"{key} was acknowledged before"
@@ -95,17 +97,18 @@ class GateWithOwnAlarms:
         except GateRefused as error:
             return () if error.code == "NothingToDo" else (f"the gate's own alarms stand as before: {error}",)
 
-    def _acknowledging(self, envelope: Mapping[str, Any]) -> GateCommand | None:
+    def _acknowledging(self, envelope: Mapping[str, Any]) -> Verified[GateCommand] | None:
         """The command, where it acknowledges alarms of the agent and a person signed it for here and now; else the gate refuses it."""
         try:
-            command = verify_gate_command(json.dumps(dict(envelope)).encode(), self._trust).document
+            verified = verify_gate_command(json.dumps(dict(envelope)).encode(), self._trust)
         except (ContractError, TypeError, ValueError):
             return None
+        command = verified.document
         if not isinstance(command.details, AckParams) or command.gate or command.site != self._own.site:
             return None
         if not self._own.meant(_alarm_of(command)) and command.id not in self._answers:
             return None
-        return command if self._is_for_now(command) else None
+        return verified if self._is_for_now(command) else None
 
     def _is_for_now(self, command: GateCommand) -> bool:
         if not self._clock.is_synchronised():

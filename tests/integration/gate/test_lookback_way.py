@@ -37,4 +37,4 @@ async def test_what_it_did_is_decided_again_without_a_difference_and_explained(b
     assert explained.returncode == 0
     assert "because" in explained.stdout
     assert "last command: g1 move" in explained.stdout
-    assert (unknown.returncode, "it has g1" in unknown.stderr) == (1, True)
+    assert (unknown.returncode, "it has g1" in unknown.stderr) == (2, True)

@@ -37,8 +37,9 @@ class Watcher:
         self.watch = GateWatch(client, self.clock, lambda: None, GateGuard(self.store, self.clock))
 
     async def stands(self) -> list[str]:
+        """Whose condition is there; one that nobody has seen stays in the table after it."""
         await self.watch.look()
-        return [alarm.key for alarm in self.watch.site.alarms if alarm.key.startswith("site/")]
+        return [alarm.key for alarm in self.watch.site.alarms if alarm.key.startswith("site/") and alarm.state != "returned"]
 
     def told(self) -> list[tuple[str, str]]:
         rows = sorted(self.store.outbox.window(1_000), key=lambda row: row.sequence)

@@ -66,7 +66,8 @@ async def test_an_alarm_of_the_agent_is_acknowledged_though_the_gate_is_dead(ben
     bench.gate.error = GateUnreachable("connection refused")
     view = await bench.ack("site/not_scanning")
     assert (view.accepted, view.reasons) == (True, ("site/not_scanning acknowledged",))
-    assert bench.guard.seen == {"site/crash_loop": "", "site/not_scanning": "som"}
+    assert bench.guard.seen["site/crash_loop"] == ""
+    assert bench.guard.seen["site/not_scanning"].startswith("som (key ")
     assert (await bench.ack("not_scanning")).reasons == ("site/not_scanning was acknowledged before",)
 
 
