@@ -170,7 +170,8 @@ def _steer(scan: _Scan, place: StructurePlace, objective: Objective | None) -> S
     held = scan.state.controllers.get(structure.id, _NEW_LOOP)
     fallback = scan.state.controllers.get(structure.id + FALLBACK, _NEW_LOOP)
     steered = steer(asked, held, fallback)
-    if any(scan.facts[gate.id].state.consistent_scans < CONSISTENT_SCANS for gate in structure.gates):
+    unseen = [scan.facts[gate.id].state.consistent_scans < CONSISTENT_SCANS for gate in structure.gates]
+    if all(unseen) or (any(unseen) and openings is None):
         # looking on after a start is no reason to forget: a loop that is young enough then goes on where it was
         return replace(steered, state=held, fallback=fallback)
     return steered

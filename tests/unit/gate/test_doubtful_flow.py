@@ -7,8 +7,10 @@ from edge_agent.gate_control.decide.topology import topology
 from edge_agent.gate_control.replay.step import Memory
 from edge_agent.gate_control.simulation.asce_sites import target_plan
 from edge_agent.gate_control.simulation.integrator_delay import canal_of
-from shared.contracts.gate_plan import DeliveryOrder
+from shared.contracts.gate_plan import DeliveryOrder, GateDirective, GatePlan, UpstreamLevelObjective
 from tests.fakes.gate import RUNNING, START, CanalBench, make_bench, make_plan, with_value
+from tests.fakes.gate_machine import Machine
+from tests.fakes.gate_site import START as GATE_START
 from tests.fakes.simulated_canal import small_site
 
 
@@ -85,3 +87,29 @@ def test_which_levels_and_flows_another_site_measures_is_worked_out_once() -> No
     assert places["g2"].remote_levels == {"p2.tail", "p2/tail", "p1.head"}
     assert places["g1"].remote_levels == {"p1.head"}
     assert topology(remote) is topology(remote)
+
+
+def test_one_bay_that_falls_silent_leaves_the_rest_of_its_structure_under_control() -> None:
+    plan = GatePlan(
+        site="north", generation=1, valid_from=GATE_START, gates={"g3": GateDirective(objective=UpstreamLevelObjective(level_m=1.8))}
+    )  # fmt: skip
+    machine = Machine(plan)
+
+    def step(garbled: dict[str, float | None]) -> None:
+        machine.levels["l3"] += 0.002 if int(machine.true_s) % 2 else -0.002  # water is never quite still
+        machine.step(garbled=garbled)
+
+    for _ in range(60):
+        step({})
+    silence: dict[str, float | None] = dict.fromkeys(("g3a-position", "g3a.remote", "g3a.moving", "g3a.jammed"))
+    for _ in range(60):
+        step(silence)
+    machine.levels["l3"] = 1.6  # too low: less must pass
+    before = machine.positions["g3b"]
+    for _ in range(300):
+        step(silence)
+    state = machine.memory.state
+    assert state.gates["g3a"].mode == "FAULT"
+    assert state.controllers["g3"].controlled_at_s is not None
+    assert machine.now.monotonic_s - state.controllers["g3"].controlled_at_s < 25.0
+    assert machine.positions["g3b"] < before - 5.0
