@@ -31,7 +31,8 @@ REFUSED = {
         "resolution, noise, scale or current loop that do not fit the valid range",
         "a resolution finer than the register's step",
         "two points in one register, registers behind the last one, orders of words or bytes that mean nothing",
-        "a point whose owner is this site itself",
+        "a point whose owner is this site itself, or that has the name of what an actuator says of itself",
+        "hosts that are neither an address nor a name",
     ),
     "water": (
         "a pool below itself",

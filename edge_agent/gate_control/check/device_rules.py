@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from edge_agent.gate_control.check.finding import Path, Remark
 from edge_agent.gate_control.model.configuration import SiteConfiguration
-from edge_agent.gate_control.model.devices import Device, ModbusRtu, Point, RegisterType
+from edge_agent.gate_control.model.devices import Device, ModbusRtu, ModbusTcp, Point, RegisterType
 
 SCANS_TO_STALE = 2.0
 EXCHANGE_BYTES, BITS_PER_BYTE = 15, 11
@@ -49,6 +51,12 @@ def _devices(site: SiteConfiguration) -> Iterator[Remark]:
             why = "two queues would talk to one unit at once, and take each other's answers"
             yield Remark(("devices", index), f"device {device.id} is the same unit as {units[unit]}: {unit}", why, "make them one device")
         units.setdefault(unit, device.id)
+        if isinstance(device.link, ModbusTcp):
+            yield from host_remarks(device.link.host, ("devices", index, "link", "host"))
+            if device.link.host in ("0.0.0.0", "::"):
+                yield Remark(
+                    ("devices", index, "link", "host"), f"{device.link.host} is nobody's address", "nothing answers there", "name it"
+                )
         if isinstance(device.link, ModbusRtu):
             yield from _line_time(site, device, device.link, ("devices", index))
             other, link = lines.setdefault(device.link.path, (device.id, device.link))
@@ -56,6 +64,21 @@ def _devices(site: SiteConfiguration) -> Iterator[Remark]:
                 problem = f"device {device.id} sets {device.link.path} otherwise than {other}"
                 why = "a serial line has one speed, parity and stop bit"
                 yield Remark(("devices", index, "link"), problem, why, "give all units of the line the same settings")
+
+
+def host_remarks(host: str, path: Path) -> Iterator[Remark]:
+    """An address, or a name that the network may know."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    else:
+        return
+    if re.fullmatch(r"[0-9.]+", host) or not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})", host):
+        problem = f"'{host}' is neither an address nor a name"
+        yield Remark(
+            path, problem, "nothing would ever be found there", "write an address like 192.0.2.7, or a name, without port and path"
+        )
 
 
 def _line_time(site: SiteConfiguration, device: Device, link: ModbusRtu, path: Path) -> Iterator[Remark]:

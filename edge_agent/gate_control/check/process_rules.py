@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
+from edge_agent.gate_control.check.device_rules import host_remarks
 from edge_agent.gate_control.check.finding import Path, Remark
 from edge_agent.gate_control.decide.alarm_names import AlarmName
 from edge_agent.gate_control.model.configuration import SiteConfiguration
@@ -24,10 +25,8 @@ def process_remarks(site: SiteConfiguration) -> Iterator[Remark]:
         if roles[role.uid] != role.role:
             problem = f"uid {role.uid} is {role.role} here and {roles[role.uid]} above"
             yield Remark(("console_roles", index, "role"), problem, "which of the two holds would be a guess", "keep one of them")
-    if site.modbus_map is not None and not site.modbus_map.host:
-        yield Remark(
-            ("modbus_map", "host"), "host is empty", "it would listen everywhere", "write an address, or 0.0.0.0 where that is meant"
-        )
+    if site.modbus_map is not None:
+        yield from host_remarks(site.modbus_map.host, ("modbus_map", "host"))
 
 
 def _paths(site: SiteConfiguration) -> Iterator[Remark]:

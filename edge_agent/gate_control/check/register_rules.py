@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from edge_agent.gate_control.check.actuator_rules import gates_of
@@ -12,6 +13,7 @@ from edge_agent.gate_control.model.devices import RegisterPlace
 from edge_agent.gate_control.model.gates import Gate
 from edge_agent.gate_control.model.profiles import commands_of
 from edge_agent.gate_control.model.values import ACTUATOR_FACTS
+from shared.contracts.base import NODE_PATTERN
 
 LAST_REGISTER = 65_535
 
@@ -34,6 +36,9 @@ def register_remarks(site: SiteConfiguration) -> Iterator[Remark]:
             yield Remark(
                 (*path, "remote"), problem, "its loss would freeze terms that need not wait", "remove remote, or name the other site"
             )
+        elif point.remote and not re.fullmatch(NODE_PATTERN, point.remote):
+            problem = f"'{point.remote}' is no site's name"
+            yield Remark((*path, "remote"), problem, "no site could have it", "use small letters, digits and '-'")
     yield from _overlaps(site)
     yield from _reserved(site)
     for path, gate in gates_of(site):

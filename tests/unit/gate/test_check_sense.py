@@ -86,7 +86,12 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("\ndevices:", '\nsocket: " "\ndevices:', "socket is no path"),
     ("\ndevices:", "\nlocal_plan: gate-trust-root.json\ndevices:", "local_plan and trust_root are both gate-trust-root.json"),
     ("\ndevices:", "\nconsole_roles: [{uid: 7, role: viewer}, {uid: 7, role: operator}]\ndevices:", "uid 7 is operator here"),
-    ("modbus_map: {host: 0.0.0.0", 'modbus_map: {host: ""', "host is empty"),
+    ("modbus_map: {host: 0.0.0.0", 'modbus_map: {host: ""', "'' is neither an address nor a name"),
+    ("host: 192.0.2.102}, device_id: 1", "host: 192.0.2.302}, device_id: 1", "'192.0.2.302' is neither an address nor a name"),
+    ("host: 192.0.2.102}, device_id: 1", 'host: "http://192.0.2.102"}, device_id: 1', "'http://192.0.2.102' is neither"),
+    ("host: 192.0.2.102}, device_id: 1", 'host: "192.0.2.102:502"}, device_id: 1', "'192.0.2.102:502' is neither"),
+    ("host: 192.0.2.102}, device_id: 1", "host: 0.0.0.0}, device_id: 1", "0.0.0.0 is nobody's address"),
+    ("remote: canal-3\n", "remote: Canal 3\n", "'Canal 3' is no site's name"),
 ]  # fmt: skip
 
 
@@ -242,6 +247,11 @@ def test_a_loop_whose_every_level_would_be_too_old_is_refused() -> None:
 def test_a_map_for_everybody_is_told() -> None:
     assert "the map lets everybody in" in notes_on(ONE.replace("allow: [192.0.2.21]", 'allow: ["0.0.0.0/0"]'))
     assert "the map lets everybody in" not in notes_on(ONE)
+
+
+@pytest.mark.parametrize("host", ["gate-3.canal", "fd00::7", "192.0.2.7", "plc_1", "localhost"])
+def test_hosts_are_addresses_or_names(host: str) -> None:
+    assert findings_of(ONE.replace("host: 192.0.2.102}, device_id: 1", f'host: "{host}"}}, device_id: 1')) == ()
 
 
 def test_what_is_no_mistake_is_told_all_the_same() -> None:
