@@ -105,13 +105,8 @@ class Agent:
         self.loop = AgentLoop(parts, fetcher, self._tick)
         self._inbox = Inbox(store, trust, node, clock, self._changed)
         self._follower = Follower(self._inbox, node, clock, draw, resync_s=settings.resync_s)
-        pace_s = min(GATHER_S, settings.heartbeat_s)
-        self._journal = GateJournalFollower(store, self._gate, clock, gather_s=pace_s) if self._gate is not None else None
-        guard = GateGuard(store, clock)
-        self._watch = GateWatch(self._gate, clock, self._slot.changed, guard, repeat_s=pace_s) if self._gate is not None else None
+        commands = CommandHandler(store, trust, node, clock, self._beside_the_gate(trust), self._describe)
         self.view = NodeView(self._view_parts())
-        gate = GateWithOwnAlarms(self._gate, guard, trust, clock, CLOCK_TOLERANCE_S) if self._gate is not None else None
-        commands = CommandHandler(store, trust, node, clock, gate, self._describe)
         beats = HeartbeatSender(self.view.heartbeat, self._slot, node, clock, interval_s=settings.heartbeat_s)
         statuses = StatusSender(self._slot, node, clock)
         sender = OutboxSender(store.outbox, node, clock, draw)
@@ -127,6 +122,17 @@ class Agent:
         self.sessions = SessionKeeper(self._open_session, users, clock, draw, limits=_session_limits(settings))
         operations = {"status": self._status, "pause": lambda: self._pause(True), "resume": lambda: self._pause(False)}
         self._control = ControlServer(settings.state_dir, operations)
+
+    def _beside_the_gate(self, trust: TrustRoot) -> GateWithOwnAlarms | None:
+        """What follows the gate process of this node, and the way of commands to it; None where there is none."""
+        self._journal: GateJournalFollower | None = None
+        self._watch: GateWatch | None = None
+        if self._gate is None:
+            return None
+        guard, pace_s = GateGuard(self.store, self._clock), min(GATHER_S, self._settings.heartbeat_s)
+        self._journal = GateJournalFollower(self.store, self._gate, self._clock, gather_s=pace_s)
+        self._watch = GateWatch(self._gate, self._clock, self._slot.changed, guard, repeat_s=pace_s)
+        return GateWithOwnAlarms(self._gate, guard, trust, self._clock, CLOCK_TOLERANCE_S)
 
     async def run(self) -> None:
         """Work until `stop` is set; then let go of everything."""
