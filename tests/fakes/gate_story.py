@@ -76,4 +76,4 @@ class Story:
         self.memory = after_writing(scanned.memory, self.written, now)
 
     def block(self) -> Block:
-        return read_block(self.steps, unpack(pack(self.writer.content())))
+        return read_block(self.steps, unpack(pack(self.writer.text())))

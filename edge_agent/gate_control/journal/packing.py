@@ -1,10 +1,9 @@
-"""JSON data to few bytes and back."""
+"""JSON text to few bytes, and back to data."""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
 from typing import Any
 
 from shared.errors import Permanent
@@ -12,13 +11,13 @@ from shared.errors import Permanent
 LEVEL = 6
 
 
-def pack(content: Mapping[str, Any]) -> bytes:
-    """Compressed JSON; takes milliseconds, so not for the loop's own thread."""
-    return zlib.compress(json.dumps(content, separators=(",", ":"), allow_nan=False).encode(), LEVEL)
+def pack(text: str) -> bytes:
+    """Compressed JSON text; takes milliseconds, so not for the loop's own thread."""
+    return zlib.compress(text.encode(), LEVEL)
 
 
 def unpack(data: bytes) -> dict[str, Any]:
-    """What `pack` was given.
+    """The object that `pack` was given as text.
 
     Raises:
         Permanent: the bytes are something else.

@@ -75,12 +75,12 @@ class ScanRecorder:
         self._block = None
         if block is None or began_at is None or ended_at is None or not len(block):
             return
-        content, count, base = block.content(), len(block), self._base
+        full, count, base = block, len(block), self._base
         boot_id, digest, site = self._boot_id, self._digest, self._site
         first, last = min(began_at, ended_at), max(began_at, ended_at)
 
         def make() -> tuple[StoredBlock, str]:
-            packed = pack({**content, "base": base()})
+            packed = pack(full.text(base()))
             stored = StoredBlock(format_utc(first), format_utc(last), boot_id, count, code_digest(), digest, packed)
             return stored, site
 

@@ -8,6 +8,7 @@ flat list of `index, change in steps, age in time steps` of those that came, `in
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,14 +47,17 @@ class Block:
 
 
 class BlockWriter:
-    """Collects scans; `content()` gives the block so far."""
+    """Collects scans; `text()` gives the block so far.
+
+    Each scan is kept as text from the start: a quarter of the memory, and no long run of one step when the block is full.
+    """
 
     def __init__(self, steps: Steps, base: Mapping[str, Any]) -> None:
         self._steps = steps
         self._base = base
         self._points: dict[str, int] = {}
         self._counts: dict[str, int] = {}
-        self._scans: list[list[Any]] = []
+        self._scans: list[str] = []
         self._last_ms = (0, 0)
 
     def __len__(self) -> int:
@@ -69,11 +73,13 @@ class BlockWriter:
         samples: list[Any] = []
         for sample in scan.samples:
             samples += self._sample(sample, now_count)
-        self._scans.append([step_ms, drift_ms, int(scan.now.wall_is_trusted), samples, *([list(scan.happened)] if scan.happened else [])])
+        row = [step_ms, drift_ms, int(scan.now.wall_is_trusted), samples, *([list(scan.happened)] if scan.happened else [])]
+        self._scans.append(_compact(row))
 
-    def content(self) -> dict[str, Any]:
-        """Plain JSON data, for `read_block`."""
-        return {"format": FORMAT, "points": list(self._points), "base": self._base, "scans": list(self._scans)}
+    def text(self, base: Mapping[str, Any] | None = None) -> str:
+        """JSON; parsed, it is for `read_block`. `base`: where it became known only now."""
+        head = _compact({"format": FORMAT, "points": list(self._points), "base": self._base if base is None else base})
+        return head[:-1] + ',"scans":[' + ",".join(self._scans) + "]}"
 
     def _sample(self, sample: Sample, now_count: int) -> list[Any]:
         index = self._points.setdefault(sample.point, len(self._points))
@@ -127,6 +133,10 @@ def _samples(steps: Steps, points: Sequence[str], flat: Sequence[Any], now_count
         else:
             counts[point] = counts.get(point, 0) + change
             yield Sample(point, steps.value(point, counts[point]), sampled_at_s)
+
+
+def _compact(content: object) -> str:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
 
 def _wall_ms(wall: datetime) -> int:

@@ -46,7 +46,7 @@ def keep(path: Path, digest: str) -> Story:
     site = story.site.model_dump_json(by_alias=True)
     ended = format_utc(BEGAN + timedelta(seconds=SCANS))
     block = StoredBlock(
-        format_utc(BEGAN), ended, "boot", SCANS, digest, hashlib.sha256(site.encode()).hexdigest(), pack(story.writer.content())
+        format_utc(BEGAN), ended, "boot", SCANS, digest, hashlib.sha256(site.encode()).hexdigest(), pack(story.writer.text())
     )
     database = JournalDatabase(path)
     database.append_block(block, site)

@@ -49,7 +49,7 @@ def test_a_block_gives_back_what_was_put_into_it_bit_for_bit(put: list[ScanInput
     for scan in put:
         writer.add(scan)
 
-    block = read_block(STEPS, unpack(pack(writer.content())))
+    block = read_block(STEPS, unpack(pack(writer.text())))
 
     assert block.base == {"state": 1}
     assert [scan.now for scan in block.scans] == [scan.now for scan in put]
@@ -84,7 +84,7 @@ def test_what_is_no_block_is_said_to_be_none(content: dict[str, Any]) -> None:
         read_block(STEPS, content)
 
 
-@pytest.mark.parametrize("data", [b"", b"not a block", pack({})[:-3]])
+@pytest.mark.parametrize("data", [b"", b"not a block", pack("{}")[:-3]])
 def test_damaged_bytes_are_said_to_be_damaged(data: bytes) -> None:
     with pytest.raises(Permanent, match="damaged"):
         unpack(data)
@@ -99,6 +99,6 @@ def test_a_day_of_noisy_scans_of_four_gates_stays_far_below_twenty_megabytes() -
         seen = [Sample(point, 1.0 + source.gauss(0, 0.003), now.monotonic_s - source.uniform(0, 0.05)) for point in points]
         writer.add(ScanInputs(now, quantise_samples(STEPS, seen)))
 
-    a_day = len(pack(writer.content())) * 86_400 / 300
+    a_day = len(pack(writer.text())) * 86_400 / 300
 
     assert a_day < BYTES_A_DAY_FOR_4_GATES / 2
