@@ -13,7 +13,7 @@ from edge_agent.gate_control.decide.asked import (
     towards,
 )
 from edge_agent.gate_control.decide.control import clamp
-from edge_agent.gate_control.decide.sharing import Water, bay_flow_m3s, present_flow_m3s, share_flow
+from edge_agent.gate_control.decide.sharing import Water, deadband_flow_m3s, present_flow_m3s, share_flow
 from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ControllerState
 
@@ -57,19 +57,9 @@ def _with_bias(scan: StructureScan, state: ControllerState, flow_m3s: float, mea
     if measured_m3s is None:
         return state
     error = flow_m3s - measured_m3s
-    if abs(error) <= 0.5 * _deadband_flow_m3s(scan, water):
+    if abs(error) <= 0.5 * deadband_flow_m3s(scan.bays, water):
         return state
     return replace(state, flow_bias_m3s=_clamped(scan, state.flow_bias_m3s + elapsed_s / loop.ti_s * error))
-
-
-def _deadband_flow_m3s(scan: StructureScan, water: Water) -> float:
-    """Flow that a move by the deadband makes, of the finest bay."""
-    changes = [
-        abs(bay_flow_m3s(bay.gate, bay.opening_pct + bay.gate.limits.deadband_pct, water) - bay_flow_m3s(bay.gate, bay.opening_pct, water))
-        for bay in scan.bays
-        if bay.is_available
-    ]
-    return min(changes, default=0.0)
 
 
 def _clamped(scan: StructureScan, bias: float) -> float:

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from edge_agent.gate_control.decide.asked import PERIOD_TOLERANCE_S, Followed, StructureScan, held, is_drowned, is_running, towards
 from edge_agent.gate_control.decide.control import clamp, filter_level, pi_increment
 from edge_agent.gate_control.decide.remote import clamped_change
-from edge_agent.gate_control.decide.sharing import Water, present_flow_m3s, share_flow
+from edge_agent.gate_control.decide.sharing import Water, deadband_flow_m3s, present_flow_m3s, share_flow
 from edge_agent.gate_control.decide.topology import LoopPlace
 from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ControllerState, Quality, Reading
+
+EARLY_SHARE = 0.2
+"""Of the control period: so soon after the last step a neighbour's move is passed on. What waits is missing in the pool."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class LevelTask:
 
 
 def follow_level(scan: StructureScan, state: ControllerState, task: LevelTask) -> Followed:
-    """One scan of a level loop; its output is worked out once each control period."""
+    """One scan of a level loop; its output is worked out once each control period, and sooner once its neighbour has moved."""
     problem = _problem(task)
     state = _filtered(task, state, None if problem else task.level, scan.now.monotonic_s)
     idle = replace(state, wanted_flow_m3s=None)
@@ -93,7 +96,8 @@ def _taken_over(scan: StructureScan, state: ControllerState, loop: LoopPlace, wa
 def _step(scan: StructureScan, state: ControllerState, task: LevelTask, water: Water, label: str, *, is_frozen: bool) -> Followed:
     now_s, period_s = scan.now.monotonic_s, task.loop.loop.control_period_s
     elapsed_s = now_s - (state.controlled_at_s or 0.0)
-    if elapsed_s < period_s - PERIOD_TOLERANCE_S:
+    waits_s = EARLY_SHARE * period_s if _has_neighbour_moved(scan, state, task.loop, water) else period_s
+    if elapsed_s < waits_s - PERIOD_TOLERANCE_S:
         return towards(scan, state, label)
     change = 0.0 if is_frozen else _feedback_m3s(scan, state, task, min(elapsed_s, 2.0 * period_s))
     state, passed_on = _passed_on(scan, state, task.loop)
@@ -118,6 +122,15 @@ def _feedback_m3s(scan: StructureScan, state: ControllerState, task: LevelTask, 
     previous_m = None if state.previous_level_m is None else loop.sign * (state.previous_level_m - task.target_m)
     change = pi_increment(error_m, previous_m, elapsed_s, loop.loop.kp_m2_per_s, loop.loop.ti_s)
     return clamped_change(change, scan.place.structure.capacity_m3s, is_from_remote=task.source in scan.remote_levels)
+
+
+def _has_neighbour_moved(scan: StructureScan, state: ControllerState, loop: LoopPlace, water: Water) -> bool:
+    """By more than this structure can pass on at once. What another site tells moves nothing before its time."""
+    flow_m3s, known_m3s = scan.neighbour.flow_m3s, state.neighbour_flow_m3s
+    if flow_m3s is None or known_m3s is None or scan.neighbour.is_remote:
+        return False
+    change_m3s = loop.loop.decoupler * abs(flow_m3s - known_m3s)
+    return change_m3s > 0.0 and change_m3s >= deadband_flow_m3s(scan.bays, water)
 
 
 def _passed_on(scan: StructureScan, state: ControllerState, loop: LoopPlace) -> tuple[ControllerState, float]:

@@ -74,6 +74,16 @@ def present_flow_m3s(bays: Sequence[Bay], water: Water) -> float:
     return sum(bay_flow_m3s(bay.gate, bay.opening_pct, water) for bay in bays)
 
 
+def deadband_flow_m3s(bays: Sequence[Bay], water: Water) -> float:
+    """Flow that a move by the deadband makes, of the finest bay under control; 0 without one."""
+    changes = [
+        abs(bay_flow_m3s(bay.gate, bay.opening_pct + bay.gate.limits.deadband_pct, water) - bay_flow_m3s(bay.gate, bay.opening_pct, water))
+        for bay in bays
+        if bay.is_available
+    ]
+    return min(changes, default=0.0)
+
+
 def share_flow(structure: Structure, wanted_m3s: float, bays: Sequence[Bay], water: Water) -> Shared:
     """Openings of the available bays for a flow of the whole structure.
 
