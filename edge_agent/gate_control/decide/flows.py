@@ -41,22 +41,21 @@ def water_at(place: StructurePlace, readings: Readings) -> Water | None:
     return Water(upstream.value, downstream.value if downstream is not None else None)
 
 
-def openings_of(place: StructurePlace, facts: Mapping[str, GateFacts]) -> dict[str, float] | None:
-    """Where each gate stands; None while one was never seen."""
+def openings_of(place: StructurePlace, facts: Mapping[str, GateFacts]) -> dict[str, float]:
+    """Where each gate stands; without those that were never seen."""
     openings: dict[str, float] = {}
     for gate in place.structure.gates:
         position, seen_pct = facts[gate.id].position.value, facts[gate.id].state.position_pct
         where = position if position is not None else seen_pct
-        if where is None:
-            return None
-        openings[gate.id] = where
+        if where is not None:
+            openings[gate.id] = where
     return openings
 
 
 def actual_flow(place: StructurePlace, facts: Mapping[str, GateFacts], readings: Readings) -> ActualFlow:
     """Flow of a structure by the gate law."""
     water, openings = water_at(place, readings), openings_of(place, facts)
-    if water is None or openings is None:
+    if water is None or len(openings) < len(place.structure.gates):
         return ActualFlow()
     bays = [Bay(gate, openings[gate.id], travel_limits(gate, None), 0.0, False) for gate in place.structure.gates]
     return ActualFlow(present_flow_m3s(bays, water), _doubt(place, facts, readings))

@@ -89,7 +89,7 @@ def decide(
         target = describe(objectives[place.structure.id])
         for gate in place.structure.gates:
             targets[gate.id] = target
-            rulings[gate.id], modes[gate.id] = _rule(scan, place, gate.id, steered[place.structure.id])
+            rulings[gate.id], modes[gate.id] = _rule(scan, place, gate.id, steered[place.structure.id], target)
     raised, notes = order_conditions(order_notes)
     raised |= _conditions(scan, steered, rulings) | dict(conditions or {})
     unknown = unknown_conditions(site, scan.topology.subjects, scan.facts, readings) - raised.keys()
@@ -153,7 +153,10 @@ def _steer(scan: _Scan, place: StructurePlace, objective: Objective | None) -> S
     structure = place.structure
     water, openings = water_at(place, scan.readings), openings_of(place, scan.facts)
     directive = scan.directive(structure.id)
-    bays = tuple(_bay(scan, gate, openings, directive, water) for gate in structure.gates) if openings is not None else ()
+    is_whole = len(openings) == len(structure.gates)
+    if not (is_whole or isinstance(objective, PositionObjective)):
+        openings = {}  # no flow without all of them; a position is followed by those that are seen
+    bays = tuple(_bay(scan, gate, openings, directive, water) for gate in structure.gates if gate.id in openings)
     measured = next((scan.readings[point] for point in structure.flow_loop.flow_points if point in scan.readings), None)
     asked = StructureScan(
         place=place,
@@ -171,7 +174,7 @@ def _steer(scan: _Scan, place: StructurePlace, objective: Objective | None) -> S
     fallback = scan.state.controllers.get(structure.id + FALLBACK, _NEW_LOOP)
     steered = steer(asked, held, fallback)
     unseen = [scan.facts[gate.id].state.consistent_scans < CONSISTENT_SCANS for gate in structure.gates]
-    if all(unseen) or (any(unseen) and openings is None):
+    if all(unseen) or (any(unseen) and not is_whole):
         # looking on after a start is no reason to forget: a loop that is young enough then goes on where it was
         return replace(steered, state=held, fallback=fallback)
     return steered
@@ -215,11 +218,14 @@ def _neighbour(scan: _Scan, place: StructurePlace, objective: Objective | None) 
     return Neighbour(flow_m3s - (scan.state.controllers.get(name, _NEW_LOOP).ordered_flow_m3s or 0.0))
 
 
-def _rule(scan: _Scan, place: StructurePlace, gate_id: str, steered: Steered) -> tuple[Ruling, GateModes]:
+def _rule(scan: _Scan, place: StructurePlace, gate_id: str, steered: Steered, target: str) -> tuple[Ruling, GateModes]:
     facts = scan.facts[gate_id]
     water, directive = water_at(place, scan.readings), scan.directive(place.structure.id)
     limits = travel_limits(facts.gate, directive, water.upstream_m if water else None, water.downstream_m if water else None)
-    request = steered.requests.get(gate_id, Request(None, "no plan for this gate", "HOLD"))
+    request = steered.requests.get(gate_id)
+    if request is None:
+        why = f"of {place.structure.id} a gate was never seen: no flow is known" if target else "no plan for this gate"
+        request = Request(None, why, "HOLD")
     return decide_gate(facts, request, limits, _drawdown(scan, place), scan.now)
 
 

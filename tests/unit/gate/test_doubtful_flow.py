@@ -7,7 +7,7 @@ from edge_agent.gate_control.decide.topology import topology
 from edge_agent.gate_control.replay.step import Memory
 from edge_agent.gate_control.simulation.asce_sites import target_plan
 from edge_agent.gate_control.simulation.integrator_delay import canal_of
-from shared.contracts.gate_plan import DeliveryOrder, GateDirective, GatePlan, UpstreamLevelObjective
+from shared.contracts.gate_plan import DeliveryOrder, GateDirective, GatePlan, Objective, PositionObjective, UpstreamLevelObjective
 from tests.fakes.gate import RUNNING, START, CanalBench, make_bench, make_plan, with_value
 from tests.fakes.gate_machine import Machine
 from tests.fakes.gate_site import START as GATE_START
@@ -90,10 +90,7 @@ def test_which_levels_and_flows_another_site_measures_is_worked_out_once() -> No
 
 
 def test_one_bay_that_falls_silent_leaves_the_rest_of_its_structure_under_control() -> None:
-    plan = GatePlan(
-        site="north", generation=1, valid_from=GATE_START, gates={"g3": GateDirective(objective=UpstreamLevelObjective(level_m=1.8))}
-    )  # fmt: skip
-    machine = Machine(plan)
+    machine = Machine(planned(UpstreamLevelObjective(level_m=1.8)))
 
     def step(garbled: dict[str, float | None]) -> None:
         machine.levels["l3"] += 0.002 if int(machine.true_s) % 2 else -0.002  # water is never quite still
@@ -113,3 +110,22 @@ def test_one_bay_that_falls_silent_leaves_the_rest_of_its_structure_under_contro
     assert state.controllers["g3"].controlled_at_s is not None
     assert machine.now.monotonic_s - state.controllers["g3"].controlled_at_s < 25.0
     assert machine.positions["g3b"] < before - 1.0
+
+
+def test_beside_a_bay_that_was_never_seen_a_level_is_held_by_nobody_and_a_position_is_followed() -> None:
+    machine = Machine(planned(UpstreamLevelObjective(level_m=1.6)))
+    silence: dict[str, float | None] = {"g3a-position": None}
+    for _ in range(60):
+        machine.step(garbled=silence)
+    g3b = machine.memory.state.gates["g3b"]
+    assert (g3b.mode, g3b.reasons[0]) == ("HOLD", "of g3 a gate was never seen: no flow is known")
+    machine.plan = planned(PositionObjective(opening_pct=55.0), generation=2)
+    for _ in range(60):
+        machine.step(garbled=silence)
+    assert machine.positions["g3b"] == pytest.approx(55.0, abs=0.5)
+    assert machine.positions["g3a"] == 40.0
+
+
+def planned(objective: Objective, generation: int = 1) -> GatePlan:
+    """For the two bays of g3."""
+    return GatePlan(site="north", generation=generation, valid_from=GATE_START, gates={"g3": GateDirective(objective=objective)})
