@@ -53,6 +53,11 @@ def _alarms(site: SiteConfiguration) -> Iterator[Remark]:
             close = difflib.get_close_matches(name, known, n=1)
             remedy = f"did you mean '{close[0]}'?" if close else "docs/reference/gate-alarms.md lists them"
             yield Remark((*path, "name"), f"there is no alarm '{rule.name}'", "the rule would hold for nothing", remedy)
+        subjects = {"site", *(gate.id for gate in site.gates()), *(pool.id for pool in site.pools)}
+        if rule.subject is not None and rule.subject not in subjects:
+            close = difflib.get_close_matches(rule.subject, subjects, n=1)
+            remedy = f"did you mean '{close[0]}'?" if close else "name a gate, a pool, or 'site'"
+            yield Remark((*path, "subject"), f"there is no gate or pool '{rule.subject}'", "the rule would hold for nothing", remedy)
         for key, delay_s in (("on_delay_s", rule.on_delay_s), ("off_delay_s", rule.off_delay_s)):
             if delay_s > ALARM_DELAY_MOST_S:
                 problem = f"{key} {delay_s:g} is more than {ALARM_DELAY_MOST_S:g}"

@@ -31,7 +31,8 @@ def unresolved(site: SiteConfiguration) -> list[Remark]:
         remarks += _structure(known, structure, ("structures", index))
         for bay, gate in enumerate(structure.gates):
             remarks += _gate(known, gate, ("structures", index, "gates", bay))
-    remarks += _once("alarm rule", [rule.name for rule in site.alarms], ("alarms",), "name")
+    rules = [rule.name if rule.subject is None else f"{rule.subject}/{rule.name}" for rule in site.alarms]
+    remarks += _once("alarm rule", rules, ("alarms",), "name")
     remarks += _once("input", [item.name for item in site.inputs], ("inputs",), "name")
     return remarks
 

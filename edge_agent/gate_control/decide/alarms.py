@@ -133,18 +133,20 @@ class Damping:
 
 @dataclass(frozen=True)
 class AlarmRules:
-    """The site's own rules, by name with or without detail."""
+    """The site's own rules, by name with or without detail; those for one subject by `<subject>/<name>`."""
 
     by_name: Mapping[str, AlarmRule] = field(default_factory=dict)
 
     def damping(self, key: str) -> Damping:
-        """The rule for `<name>.<detail>`, else for `<name>`, else the vocabulary's figures."""
-        full = key.partition("/")[2]
-        rule = self.by_name.get(full) or self.by_name.get(full.partition(".")[0])
+        """The subject's own rule for `<name>.<detail>`, else for `<name>`, else those for all, else the vocabulary's figures."""
+        subject, _, full = key.partition("/")
+        name = full.partition(".")[0]
+        places = (key, f"{subject}/{name}", full, name) if self.by_name else ()
+        rule = next((self.by_name[place] for place in places if place in self.by_name), None)
         if rule is not None:
             return Damping(rule.priority, rule.on_delay_s, rule.off_delay_s)
-        name = name_of(key)
-        meaning = MEANINGS[name] if name is not None else None
+        known = name_of(key)
+        meaning = MEANINGS[known] if known is not None else None
         return Damping(None, meaning.on_delay_s, meaning.off_delay_s) if meaning is not None else Damping(None, 5.0, 5.0)
 
     def priority(self, key: str, raised: Priority | None = None) -> Priority:
@@ -155,7 +157,7 @@ class AlarmRules:
 
 def rules_of(rules: Iterable[AlarmRule]) -> AlarmRules:
     """The rules of `site.yaml`."""
-    return AlarmRules({rule.name: rule for rule in rules})
+    return AlarmRules({rule.name if rule.subject is None else f"{rule.subject}/{rule.name}": rule for rule in rules})
 
 
 Alarms = Mapping[str, AlarmState]

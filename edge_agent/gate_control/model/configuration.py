@@ -50,6 +50,8 @@ class AlarmRule(Settings):
     """Priority and damping of an alarm, by its name, with or without detail; without a rule those of docs/reference/gate-alarms.md."""
 
     name: Name
+    subject: Name | None = None
+    """The gate or pool that the rule is for, or `site`; it goes before a rule for all."""
     priority: Literal["low", "medium", "high", "urgent"] = "medium"
     on_delay_s: NotNegative = 5.0
     off_delay_s: NotNegative = 5.0

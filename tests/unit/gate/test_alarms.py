@@ -73,6 +73,21 @@ class Panel:
 # ---- the state table
 
 
+def test_a_rule_for_one_gate_or_pool_goes_before_the_rule_for_all() -> None:
+    rules = rules_of(
+        [
+            AlarmRule(name="level_high", priority="low"),
+            AlarmRule(name="level_high", subject="p2", priority="urgent", on_delay_s=1.0),
+            AlarmRule(name="sensor_stale.p2.tail", priority="high"),
+            AlarmRule(name="sensor_stale", subject="p.2", priority="low"),
+        ]
+    )
+    assert rules.priority("p.2/sensor_stale.l1") == "low"
+    assert [rules.priority(key) for key in ("p1/level_high", "p2/level_high")] == ["low", "urgent"]
+    assert rules.damping("p2/level_high").on_delay_s == 1.0
+    assert rules.priority("g1/sensor_stale.p2.tail") == "high"
+
+
 def test_an_alarm_comes_is_seen_goes_and_is_forgotten() -> None:
     panel = Panel()
     panel.scan(0, HIGH)

@@ -82,6 +82,8 @@ MISTAKES: list[tuple[str, str, str]] = [
     # the process
     ("\ndevices:", "\nalarms:\n  - {name: sensor_stail}\ndevices:", "there is no alarm 'sensor_stail'"),
     ("\ndevices:", "\nalarms:\n  - {name: level_high, on_delay_s: 36000}\ndevices:", "on_delay_s 36000 is more than 3600"),
+    ("\ndevices:", "\nalarms:\n  - {name: level_high, subject: p22}\ndevices:", "there is no gate or pool 'p22'"),
+    ("\ndevices:", "\nalarms: [{name: stuck, subject: g2}, {name: stuck, subject: g2}]\ndevices:", "alarm rule g2/stuck stands twice"),
     ("\ndevices:", f"\nsocket: /run/{'a' * 110}\ndevices:", "socket is 115 bytes long, and no path of a socket may have more than 107"),
     ("\ndevices:", '\nsocket: " "\ndevices:', "socket is no path"),
     ("\ndevices:", "\nlocal_plan: gate-trust-root.json\ndevices:", "local_plan and trust_root are both gate-trust-root.json"),
@@ -242,6 +244,11 @@ def test_a_loop_whose_every_level_would_be_too_old_is_refused() -> None:
     assert any("levels older than 0.0 s may not be used" in one.problem for one in findings_of(text)), [
         str(one) for one in findings_of(text)
     ]
+
+
+def test_one_alarm_may_have_a_rule_for_all_and_one_for_a_gate() -> None:
+    rules = "\nalarms: [{name: stuck}, {name: stuck, subject: g2, priority: urgent}, {name: clock_not_set, subject: site}]\ndevices:"
+    assert findings_of(ONE.replace("\ndevices:", rules, 1)) == ()
 
 
 def test_a_map_for_everybody_is_told() -> None:
