@@ -73,8 +73,16 @@ class AsceCanal:
             upper_m = lower_m - self.drop_m
         return tuple(found)
 
+    def is_flat(self, reach: Reach) -> bool:
+        """Whether the backwater reaches the inlet, so that a wave is thrown back there; in a steeper pool it dies on the slope.
+
+        The bed falls by less than the target depth: in all pools of canal 2, and of canal 1 in the first alone. Those are
+        the ones that oscillate (Clemmens, Tian, van Overloop, Litrico 2015).
+        """
+        return self.slope * reach.length_m < reach.target_depth_m * (1.0 - 1e-9)
+
     def resonance_s(self, reach: Reach, flow_m3s: float) -> float:
-        """Period of a wave down the pool and back: `L/(c+v) + L/(c-v)` (Clemmens, Tian, van Overloop, Litrico 2015)."""
+        """Period of a wave down the pool and back: `L/(c+v) + L/(c-v)` (same source)."""
         celerity, velocity = self.celerity_m_per_s(reach), flow_m3s / self.area_m2(reach)
         return reach.length_m / (celerity + velocity) + reach.length_m / max(0.1, celerity - velocity)
 

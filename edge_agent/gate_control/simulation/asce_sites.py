@@ -15,6 +15,8 @@ from shared.contracts.gate_plan import DownstreamLevelObjective, GateDirective, 
 DRIVE_OPEN_PCT = 95.0
 RESERVOIR_M2 = 1e8
 RESERVOIR_OVER_BANK_M = 1.0
+LEAST_DEADBAND_PCT = 0.2
+"""Two counts of the position, the least that `check` lets pass."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class SiteOptions:
         offtakes_m3s: in the middle of each pool's list, instead of the canal's own.
         noise_m: of level sensors.
         starts_per_hour: of each gate's motor (ISO 22153 class B).
+        deadband_m: of each gate's opening; no less than two counts of its position.
     """
 
     tune: Callable[[Pool, float], LevelLoop]
@@ -107,7 +110,7 @@ def _pool(canal: AsceCanal, number: int, options: SiteOptions) -> dict[str, Any]
         "length_m": reach.length_m,
         "low": {"flow_m3s": reach.low_flow_m3s, "delay_s": reach.low[0], "area_m2": reach.low[1]},
         "high": {"flow_m3s": reach.high_flow_m3s, "delay_s": reach.high[0], "area_m2": reach.high[1]},
-        "resonance_period_s": canal.resonance_s(reach, reach.low_flow_m3s),
+        "resonance_period_s": canal.resonance_s(reach, reach.low_flow_m3s) if canal.is_flat(reach) else None,
         "resonance_peak_s_per_m2": canal.resonance_peak_s_per_m2(reach, reach.low_flow_m3s),
         "head_levels": [f"p{number}.head"],
         "tail_levels": [f"p{number}.tail"],
@@ -169,7 +172,7 @@ def _structure(canal: AsceCanal, number: int, pool: dict[str, Any], options: Sit
                     "stroke_time_s": canal.stroke_time_s,
                 },
                 "limits": {
-                    "deadband_pct": max(0.3, 100.0 * options.deadband_m / height_m),
+                    "deadband_pct": max(LEAST_DEADBAND_PCT, 100.0 * options.deadband_m / height_m),
                     "starts_per_hour": options.starts_per_hour,
                     "opening_max_pct": DRIVE_OPEN_PCT,
                 },
