@@ -48,11 +48,18 @@ def _update(options: argparse.Namespace) -> int:
     if options.finish:
         return _finish(options, places)
     if options.version is None:
-        sys.stdout.write(places_text(places))
-        return 0
+        return _show(places)
     places.check(options.version)
     _check_configuration(places.program(options.version), options.config)
     return change(make_ports(options, places), options.version, within_s=options.within, wait_s=options.wait)
+
+
+def _show(places: Places) -> int:
+    try:
+        sys.stdout.write(places_text(places))
+    except PermissionError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", subject=str(places.root), remedy="run it as root") from error
+    return 0
 
 
 def change(ports: Ports, version: str, *, within_s: float, wait_s: float) -> int:

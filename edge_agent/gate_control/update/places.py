@@ -19,6 +19,7 @@ from shared.errors import Retryable, UsageError
 DEFAULT_ROOT = "/opt/munbon/gate"
 CURRENT, PROVEN = "current", "proven"
 PROGRAM = Path("bin") / "munbon-gate"
+_WAY_BACK = ".current.back"
 _RECORD, _LAST, _LOCK = "update.json", "last-update.json", "update.lock"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
@@ -66,11 +67,29 @@ class Places:
         Raises:
             OSError: the disk does not take it; the link is as before.
         """
-        temporary = self.root / f".{link}.new"
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(Path("versions") / version)
+        try:
+            temporary = self._make_link(f".{link}.new", version)
+        except OSError:
+            # a disk that filled meanwhile still takes a rename
+            temporary = self.root / _WAY_BACK
+            if link != CURRENT or self.named_by(_WAY_BACK) != version:
+                raise
         temporary.replace(self.root / link)
         sync_folder(self.root)
+
+    def keep_way_back(self, version: str) -> None:
+        """Make the link to this version ready now: going back to it must not ask the disk for room.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        self._make_link(_WAY_BACK, version)
+
+    def _make_link(self, name: str, version: str) -> Path:
+        made = self.root / name
+        made.unlink(missing_ok=True)
+        made.symlink_to(Path("versions") / version)
+        return made
 
     def load(self) -> Record | None:
         """The record of a half-made update. One that cannot be read tells nothing, so the links are believed."""
@@ -99,6 +118,7 @@ class Places:
             OSError: the disk does not take it.
         """
         (self.root / _RECORD).unlink(missing_ok=True)
+        (self.root / _WAY_BACK).unlink(missing_ok=True)
         sync_folder(self.root)
 
     def note(self, outcome: Mapping[str, Any]) -> None:

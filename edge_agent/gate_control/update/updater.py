@@ -152,6 +152,8 @@ class Updater:
         # what was installed a moment ago may be in memory only, and a link to half a version is a link to none
         os.sync()
         places.save(record)
+        if record.before:
+            places.keep_way_back(record.before)
         places.point(CURRENT, record.target)
         self._tell(f"starting version {record.target}")
         try:

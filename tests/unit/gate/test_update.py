@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import tempfile
@@ -179,6 +180,24 @@ def test_a_version_that_does_not_scan_is_taken_back_after_ten_seconds(machine: M
     assert 12.0 <= machine.now_s <= 13.0
     assert "version 1.1: does not answer after 10 s: going back to version 1.0" in machine.told
     assert "went_back" in places_text(machine.places)
+
+
+def test_a_disk_that_fills_in_the_middle_does_not_keep_the_bad_version_linked(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.scans[NEW] = False
+    restart = machine.restart
+
+    def fill_and_restart() -> None:
+        restart()
+        if machine.running == NEW:
+            monkeypatch.setattr(Path, "symlink_to", full)
+
+    def full(_path: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(machine, "restart", fill_and_restart)
+    assert machine.update() == Outcome.WENT_BACK
+    assert (machine.running, machine.places.named_by(CURRENT)) == (OLD, OLD)
+    assert not list(machine.root.glob(".*")), "nothing is left over"
 
 
 def test_a_version_that_ends_at_once_is_taken_back_at_once(machine: Machine) -> None:
