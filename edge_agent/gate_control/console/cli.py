@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge_agent.gate_control.check.finding import Finding
-from edge_agent.gate_control.check.yaml_site import read_site
 from edge_agent.gate_control.console.cli_options import DEFAULT_CONFIG, Commands
 from edge_agent.gate_control.console.site_commands import add_check, add_tune
 from edge_agent.gate_control.model.configuration import SiteConfiguration
@@ -89,7 +88,7 @@ def _add_run(commands: Commands, run_site: RunSite) -> None:
 def _run(options: argparse.Namespace, run_site: RunSite) -> int:
     """A site that hangs together is run, with the mistakes that `check` would name: after a reboot control must go on."""
     # only here: the commands that ask a running gate stay light without it
-    from edge_agent.gate_control.console.check_apart import check_apart
+    from edge_agent.gate_control.console.read_apart import read_apart
 
-    site, lines = read_site(options.config)
-    return run_site(site, options.config.resolve().parent, check_apart(site, lines))
+    site, findings = read_apart(options.config)
+    return run_site(site, options.config.resolve().parent, findings)

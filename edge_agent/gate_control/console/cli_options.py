@@ -8,11 +8,8 @@ import os
 import re
 import shutil
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any, TypeAlias
-
-import yaml
 
 from shared.errors import UsageError
 
@@ -43,6 +40,11 @@ def find_socket(options: argparse.Namespace) -> Path:
     named = options.socket or os.environ.get(SOCKET_VARIABLE)
     if named:
         return Path(named)
+    # only here: the process that controls needs neither
+    import tomllib
+
+    import yaml
+
     config: Path = options.config
     try:
         text = config.read_text(encoding="utf-8")

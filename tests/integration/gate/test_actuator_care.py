@@ -1,18 +1,20 @@
 """What is amiss with actuators and settings beside control: told as alarms and in the journal, while control goes on."""
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge_agent.gate_control.check import site_rules
-from edge_agent.gate_control.check.finding import Lines
-from edge_agent.gate_control.console import check_apart
+from edge_agent.gate_control.check import site_rules, yaml_site
+from edge_agent.gate_control.check.yaml_site import load_site, parse_site
+from edge_agent.gate_control.console import read_apart
 from edge_agent.gate_control.console.cli import run_command
 from edge_agent.gate_control.loop.service import GateService
-from edge_agent.gate_control.simulation.example import example_site
+from edge_agent.gate_control.simulation.example import site_yaml
+from shared.errors import UsageError
 from tests.integration.gate.conftest import Bench, until
 
 NO_REGISTER = 9_000
@@ -86,9 +88,45 @@ async def test_a_site_with_mistakes_is_run_and_each_of_them_told(bench: Bench) -
     assert bench.gate()["mode"] in ("AUTO", "HOLD")
 
 
-def test_a_check_that_breaks_off_or_hangs_holds_no_gate_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_apart, "AT_MOST_S", 1)
+def example_file(folder: Path) -> Path:
+    path = folder / "site.yaml"
+    path.write_text(site_yaml(site="north", state_dir="state", run_dir="run", port=502))
+    return path
+
+
+def test_a_check_that_breaks_off_or_hangs_holds_no_gate_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = example_file(tmp_path)
+    monkeypatch.setattr(read_apart, "AT_MOST_S", 1)
     monkeypatch.setattr(site_rules, "check_site", lambda _site, _lines: signal.pause())
-    assert check_apart.check_apart(example_site(), Lines({})) == ()
+    assert read_apart.read_apart(path) == (load_site(path), ())
     monkeypatch.setattr(site_rules, "check_site", lambda _site, _lines: 1 / 0)
-    assert check_apart.check_apart(example_site(), Lines({})) == ()
+    assert read_apart.read_apart(path) == (load_site(path), ())
+
+
+def test_a_site_that_another_process_reads_is_the_very_same(tmp_path: Path) -> None:
+    path = example_file(tmp_path)
+    site, _ = read_apart.read_apart(path)
+    assert (site, site.model_dump_json()) == (load_site(path), load_site(path).model_dump_json())
+
+
+def test_where_the_other_process_breaks_off_while_it_reads_the_site_is_read_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = example_file(tmp_path)
+    here = os.getpid()
+
+    def breaks_off(text: str, *, source: str) -> Any:
+        if os.getpid() != here:
+            os._exit(1)
+        return parse_site(text, source=source)
+
+    monkeypatch.setattr(yaml_site, "parse_site", breaks_off)
+    assert read_apart.read_apart(path) == (load_site(path), ())
+
+
+def test_a_file_that_is_no_site_is_refused_in_the_same_words(tmp_path: Path) -> None:
+    path = example_file(tmp_path)
+    path.write_text(path.read_text().replace("scan_period_s", "scan_periods"))
+    with pytest.raises(UsageError) as told:
+        load_site(path)
+    with pytest.raises(UsageError) as found:
+        read_apart.read_apart(path)
+    assert str(found.value) == str(told.value)
