@@ -33,8 +33,8 @@ LONGEST_STEP_S = 10.0
 BINS_A_DELAY = 8
 BINS_KEPT = 13
 """One and a half delays, and the bin that is being filled."""
-BINS_UNCERTAIN = 9
-"""Of them the oldest: from half a delay to one and a half ago."""
+BINS_UNCERTAIN = 10
+"""Of them the oldest: from half a delay to one and a half ago, however full the bin in hand is."""
 UNMEASURED_SHARE = 0.05
 TURNS = 2
 LONGEST_SILENCE_S = 60.0

@@ -133,6 +133,40 @@ def test_what_the_ring_cannot_hold_is_counted_samples_first(tmp_path: Path) -> N
     assert journal.stop(10)
 
 
+def test_a_ring_full_of_alarms_gives_up_the_oldest_and_says_how_many(tmp_path: Path) -> None:
+    disk = WeakDisk()
+    journal = open_journal(tmp_path, connect=disk.connect, ring_records=8)
+    wait_for(lambda: journal.journal_id != "")
+    disk.is_full = True
+    for number in range(12):
+        journal.append(JournalKind.ALARM_RAISED, "g1", {"number": number})
+    wait_for(lambda: journal.problem() != "")
+    disk.is_full = False
+    wait_for(lambda: journal.problem() == "")
+    records = all_records(journal)
+    assert [record.data["number"] for record in records if record.kind is JournalKind.ALARM_RAISED] == list(range(4, 12))
+    assert [record.data["count"] for record in records if record.kind is JournalKind.RECORDS_LOST] == [4]
+    assert journal.stop(10)
+
+
+def test_samples_never_push_an_alarm_out_of_the_ring(tmp_path: Path) -> None:
+    disk = WeakDisk()
+    journal = open_journal(tmp_path, connect=disk.connect, ring_records=8)
+    wait_for(lambda: journal.journal_id != "")
+    disk.is_full = True
+    for number in range(6):
+        journal.append(JournalKind.ALARM_RAISED, "g1", {"number": number})
+    for number in range(10):
+        journal.append(JournalKind.SAMPLES, "g1", {"number": number})
+    wait_for(lambda: journal.problem() != "")
+    disk.is_full = False
+    wait_for(lambda: journal.problem() == "")
+    records = all_records(journal)
+    assert [record.data["number"] for record in records if record.kind is JournalKind.ALARM_RAISED] == list(range(6))
+    assert [record.data["count"] for record in records if record.kind is JournalKind.RECORDS_LOST] == [10]
+    assert journal.stop(10)
+
+
 def test_a_disk_that_hangs_holds_up_nobody_but_the_writer(tmp_path: Path) -> None:
     disk = WeakDisk()
     journal = open_journal(tmp_path, connect=disk.connect)

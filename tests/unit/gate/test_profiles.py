@@ -48,6 +48,13 @@ def test_an_auma_takes_its_setpoint_and_then_the_command_to_go_there() -> None:
     assert writes(made("auma"), StopMotion("g1", "")) == (RegisterWrite("d1", 0x1000, (0,)),)
 
 
+@pytest.mark.parametrize("profile", ["rotork_iq", "auma", "position"])
+@pytest.mark.parametrize("opening_pct", [float("nan"), float("inf"), -0.1, 100.1])
+def test_what_is_no_opening_is_refused_as_such(profile: str, opening_pct: float) -> None:
+    with pytest.raises(ValueError, match="is no opening"):
+        writes(made(profile), MoveTo("g1", opening_pct, ""))
+
+
 def test_a_generic_actuator_is_stopped_where_it_stands_or_not_at_all() -> None:
     assert writes(made("position"), StopMotion("g1", ""), 41.2) == (RegisterWrite("d1", 6, (412,)),)
     with pytest.raises(ValueError, match="where it stands is not known"):

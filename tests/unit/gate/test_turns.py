@@ -89,7 +89,7 @@ def test_what_passes_through_with_the_pools_delay_is_no_turn(change: float, lag:
     """An ordered change: the gate above now, the gate below when it arrives, as exactly as nobody knows the delay."""
     level = StillLevel()
     level.run(SETTLED_S + 12_000.0, step(-2.0, -2.0 - change, SETTLED_S + lag * DELAY_S), step(2.0, 2.0 + change, SETTLED_S))
-    assert level.turns == 0
+    assert (level.turns, level.found) == (0, "")
 
 
 def test_an_unknown_flow_forgets_what_was_counted() -> None:
@@ -115,6 +115,15 @@ def test_after_a_silence_nobody_knows_what_the_level_did() -> None:
         level.scan(-2.0 + 0.5 * (number // 100 % 2), 2.0, sampled=False)
     assert level.found == ""
     level.scan(-2.0, 2.0)
+    assert (level.turns, level.found) == (0, "")
+
+
+def test_after_a_gap_between_scans_nothing_of_before_counts() -> None:
+    level = StillLevel().run(SETTLED_S, lambda _: -2.0, lambda _: 2.0)
+    level.scan(-1.0, 2.0)
+    level.time_s += 900.0
+    for _ in range(4):
+        level.scan(-1.0, 2.0)
     assert (level.turns, level.found) == (0, "")
 
 

@@ -253,6 +253,41 @@ def test_a_gate_that_stops_a_rise_makes_no_sensor_frozen() -> None:
     assert canal.run(120, 2.06, 2.0, 3.0).quality is GOOD
 
 
+def test_a_slow_rise_that_a_gate_stops_a_moment_after_the_last_step_makes_no_sensor_frozen() -> None:
+    """What the gate takes off is what made it rise: nothing is left to be expected."""
+    canal = Canal()
+    canal.run(60, 2.0, 2.5, 2.0, slope=0.0005)
+    canal.run(1, 2.03, 2.5, 2.0)
+    assert canal.run(120, 2.03, 2.5, 2.5).quality is GOOD
+
+
+def test_a_pool_that_shares_its_inlet_is_not_watched_for_nobody_knows_its_part() -> None:
+    canal = Canal()
+    other = pool("p2", inlet="g0", tail_levels=[])
+    gates = [gate("g0", "d1"), gate("g1", "d1")]
+    canal.watch = watch(level_point("level", "d1", 10), gates=gates, pools=[POOL, other])
+    canal.run(240, 2.0, 2.0, 2.0)
+    assert canal.run(120, 2.0, 2.0, 4.0).quality is GOOD
+
+
+def test_a_turnout_that_takes_what_the_gate_below_no_longer_does_leaves_a_level_still() -> None:
+    canal = Canal()
+    gates = [gate("g0", "d1"), gate("g1", "d1"), gate("t1", "d1")]
+    offtake = {"id": "field", "structure": "t1", "nominal_flow_m3s": 0.0}
+    canal.watch = watch(level_point("level", "d1", 10), gates=gates, pools=[{**POOL, "offtakes": [offtake]}])
+    for second in range(400):
+        taken_m3s = 0.0 if second < 240 else 1.0
+        canal.now_s += 1.0
+        flows: dict[str, float | None] = {"g0": 2.0, "g1": 2.0 - taken_m3s, "t1": taken_m3s}
+        reading = canal.watch.scan(canal.now_s, sample("level", 2.0, canal.now_s), flows=flows)["p1/tail"]
+    assert reading.quality is GOOD
+    for _ in range(60):
+        canal.now_s += 1.0
+        flows = {"g0": 2.0, "g1": 1.0, "t1": 3.0}
+        reading = canal.watch.scan(canal.now_s, sample("level", 2.0, canal.now_s), flows=flows)["p1/tail"]
+    assert reading.quality is BAD
+
+
 def test_flows_that_nobody_knows_make_nothing_expected() -> None:
     canal = Canal()
     canal.run(30, 2.0, 2.0, 2.0)
