@@ -149,6 +149,17 @@ def test_a_ring_full_of_alarms_gives_up_the_oldest_and_says_how_many(tmp_path: P
     assert journal.stop(10)
 
 
+def test_what_is_written_outlasts_a_power_cut_and_readers_do_not_wait_for_writers(tmp_path: Path) -> None:
+    """No test can cut the power; SQLite's own settings say what it does: FULL syncs the log at each commit."""
+    database = JournalDatabase(tmp_path / "gate.sqlite")
+    try:
+        (synchronous,) = database._connection.execute("PRAGMA synchronous").fetchone()
+        (mode,) = database._connection.execute("PRAGMA journal_mode").fetchone()
+    finally:
+        database.close()
+    assert (synchronous, mode) == (2, "wal")
+
+
 def test_samples_never_push_an_alarm_out_of_the_ring(tmp_path: Path) -> None:
     disk = WeakDisk()
     journal = open_journal(tmp_path, connect=disk.connect, ring_records=8)
