@@ -83,7 +83,7 @@ steps by the same person: the first gives a code, the second gives it back withi
 
 def render() -> str:
     """The page as it should be."""
-    return HEAD + "\n".join(_sections(make_parser(lambda _site, _folder: 0, more_commands()), "munbon-gate")).rstrip() + "\n"
+    return HEAD + "\n".join(_sections(make_parser(lambda _site, _folder, _findings: 0, more_commands()), "munbon-gate")).rstrip() + "\n"
 
 
 def _sections(parser: argparse.ArgumentParser, name: str) -> Iterator[str]:

@@ -1,15 +1,17 @@
 """`munbon-gate check` on the example's own file, and the words of a command that cannot work. What `check` judges: test_check_site."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from edge_agent.gate_control.check.finding import Finding
 from edge_agent.gate_control.console.cli import run_command
 from edge_agent.gate_control.model.configuration import SiteConfiguration
 from tests.fakes.gate import site_text
 
 
-def never(_site: SiteConfiguration, _folder: Path) -> int:
+def never(_site: SiteConfiguration, _folder: Path, _findings: Sequence[Finding]) -> int:
     raise AssertionError("check must not run the gate")
 
 

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.gate_control.check.finding import Finding
 from edge_agent.gate_control.console import cli_show, operations, server
 from edge_agent.gate_control.console.callers import Caller, NotAllowed, check_operation, role_of
 from edge_agent.gate_control.console.cli import run_command
@@ -42,7 +43,7 @@ from tests.fakes.desk import DeskBench
 from tests.fakes.fake_clock import START
 
 
-def never(_site: SiteConfiguration, _folder: Path) -> int:
+def never(_site: SiteConfiguration, _folder: Path, _findings: Sequence[Finding]) -> int:
     raise AssertionError("no command here runs the gate")
 
 
