@@ -286,6 +286,24 @@ async def test_a_map_whose_port_is_taken_says_so_and_control_goes_on() -> None:
     await publisher.end()
 
 
+async def test_a_flow_that_rests_on_what_is_not_known_is_shown_as_bad_and_an_old_one_is_not_counted_as_new() -> None:
+    port = free_port()
+    publisher = MapPublisher(canal_site(modbus_map={"port": port}), CLOCK)
+    publisher.begin()
+    listening = publisher._listening
+    assert listening is not None
+    await until(listening.done, what="the door open")
+    shown = []
+    async with asyncio.timeout(10.0):
+        for is_fresh, doubts in ((True, {}), (False, {}), (True, {"g1": "the level above is not known now"})):
+            level = replace(GOOD_LEVEL, is_fresh=is_fresh)
+            publisher.show({"level": level}, {"g1": 1.0}, {"g1": "AUTO"}, CLOCK.monotonic_s(), doubts)
+            async with scada(port) as client:
+                shown.append((await client.read_input_registers(5002, count=3)).registers)
+    await publisher.end()
+    assert [(quality, counter) for quality, _age, counter in shown] == [(2, 1), (2, 1), (0, 1)]
+
+
 async def test_a_site_without_a_map_opens_no_door() -> None:
     publisher = MapPublisher(canal_site(), CLOCK)
     publisher.begin()
