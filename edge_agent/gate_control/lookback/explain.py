@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from edge_agent.gate_control.decide.instructions import Instruction
+from edge_agent.gate_control.decide.instructions import Instruction, Outcome
 from edge_agent.gate_control.journal.code_digest import code_digest
 from edge_agent.gate_control.lookback.source import Chapter
 from edge_agent.gate_control.model.configuration import SiteConfiguration
@@ -81,12 +81,25 @@ def with_past(found: Explanation, newest_first: Iterable[Chapter]) -> Explanatio
     command, asked = Before(), Before()
     for chapter in newest_first:
         for now_wall, happened in reversed(list(_happenings(chapter, found.at))):
-            commands, wishes = _commands(happened, found.gate), _wishes(happened, found.gate)
+            commands = _commands(happened, found.gate)
             command = Before(commands[-1], now_wall) if commands and not command.text else command
-            asked = Before(wishes[-1], now_wall) if wishes and not asked.text else asked
+            if not asked.text and _asked(happened, found.gate):
+                asked = Before(_answered(chapter, now_wall, found.gate), now_wall)
         if command.text and asked.text:
             break
     return replace(found, last_command=command, last_asked=asked)
+
+
+def _answered(chapter: Chapter, at: datetime, gate: str) -> str:
+    """What was asked last in a scan, and what the gate said to it: that is known once the scan is decided again."""
+    try:
+        for inputs, one in zip(chapter.block.scans, redecide(chapter.site, chapter.block), strict=True):
+            if one.now.wall == at:
+                return _wishes(one, read_happened(inputs.happened), gate)[-1]
+    except ValueError:
+        pass  # of a version that this one cannot decide again: then what was asked is told without its answer
+    asked = [happened for now_wall, happened in _happenings(chapter, at) if now_wall == at]
+    return _wish(_asked(asked[-1], gate)[-1], None)
 
 
 def _happenings(chapter: Chapter, until: datetime) -> Iterator[tuple[datetime, Happened]]:
@@ -112,7 +125,7 @@ def _explain_scan(chapter: Chapter, one: Redecided, happened: Happened, gate: st
             if (reading := readings.get(name)) is not None
         ),
         commands=_commands(happened, gate),
-        asked=_wishes(happened, gate),
+        asked=_wishes(one, happened, gate),
         alarms=tuple(sorted(key for key, alarm in decision.state.alarms.items() if alarm.phase.value != "normal")),
         by_same_code=chapter.stored.code_digest == code_digest(),
         scan_period_s=chapter.site.scan_period_s,
@@ -123,15 +136,21 @@ def _commands(happened: Happened, gate: str) -> tuple[str, ...]:
     return tuple(line for line in happened.decided or () if line.split()[0] == gate)
 
 
-def _wishes(happened: Happened, gate: str) -> tuple[str, ...]:
-    return tuple(_wish(one) for one in happened.instructions if one.action.gate in ("", gate) and one.action.verb not in _ABOUT_ALARMS)
+def _asked(happened: Happened, gate: str) -> list[Instruction]:
+    return [one for one in happened.instructions if one.action.gate in ("", gate) and one.action.verb not in _ABOUT_ALARMS]
 
 
-def _wish(one: Instruction) -> str:
+def _wishes(one: Redecided, happened: Happened, gate: str) -> tuple[str, ...]:
+    answers = dict(zip((each.id for each in happened.instructions), one.scanned.answers, strict=True))
+    return tuple(_wish(each, answers[each.id]) for each in _asked(happened, gate))
+
+
+def _wish(one: Instruction, answer: Outcome | None) -> str:
     params = getattr(one.action, "params", {})
     figures = " ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in params.values())
     note = f": {one.note}" if one.note else ""
-    return f"{' '.join((str(one.action.verb), figures)).strip()} by {one.author} from {one.place.value}{note}"
+    refused = f", refused ({answer.code}): {answer.reason}" if answer is not None and not answer.accepted else ""
+    return f"{' '.join((str(one.action.verb), figures)).strip()} by {one.author} from {one.place.value}{note}{refused}"
 
 
 def _check_gate(site: SiteConfiguration, gate: str) -> None:

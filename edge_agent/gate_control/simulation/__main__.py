@@ -92,6 +92,8 @@ def play(devices: SimulatedDevices, canal: Canal, line: str) -> None:
             raise KeyError(words[0])
         canal.demands.flows_m3s[f"{words[0]}-field"] = float(words[2])
     elif words[1] == "clear":
+        for trouble in ActuatorTrouble:
+            devices.set_fault(words[0], trouble, on=False)
         for target in (words[0], f"{words[0]}-level", f"{words[0]}-position"):
             devices.clear_faults(target)
     else:

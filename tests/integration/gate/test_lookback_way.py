@@ -24,6 +24,7 @@ async def test_what_it_did_is_decided_again_without_a_difference_and_explained(b
     await until(lambda: bench.gate()["moving"] is False, what="the gate rests")
     assert (await bench.ask("act", gate="g1", verb="mode", params={"mode": "manual"})).ok
     await until(lambda: bench.gate()["mode"] in ("MANUAL", "HOLD"), what="manual")
+    assert (await bench.ask("act", gate="g1", verb="reset_trip", note="just to see")).code == "NothingToDo"
     scans = bench.status()["scan"]
     await bench.end()
 
@@ -37,4 +38,6 @@ async def test_what_it_did_is_decided_again_without_a_difference_and_explained(b
     assert explained.returncode == 0
     assert "because" in explained.stdout
     assert "last command: g1 move" in explained.stdout
+    asked = next(line for line in explained.stdout.splitlines() if "asked" in line and "reset_trip" in line)
+    assert "from console: just to see, refused (NothingToDo): gate g1: the gate is not tripped" in asked
     assert (unknown.returncode, "it has g1" in unknown.stderr) == (2, True)
