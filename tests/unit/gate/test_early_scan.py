@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from edge_agent.gate_control.decide.instructions import Instruction
 from edge_agent.gate_control.decide.modes import Place, Role
-from edge_agent.gate_control.model.values import MoveTo, Sample, StopMotion
+from edge_agent.gate_control.model.values import MoveTo, Pulse, Sample, StopMotion, WriteOutcome
 from edge_agent.gate_control.replay.redecide import redecide
+from edge_agent.gate_control.replay.step import Given, after_writing, scan
 from shared.contracts.gate_command import GateAction, GateVerb
 from shared.contracts.gate_plan import PositionObjective, UpstreamLevelObjective
 from shared.contracts.gate_socket import SiteAction, SiteVerb
 from tests.fakes.gate import CanalBench, make_bench, make_plan, with_value
+from tests.fakes.gate_machine import SITE, Machine
 from tests.fakes.gate_story import Story
 
 
@@ -219,3 +221,26 @@ def test_a_start_whose_answer_was_lost_is_spent_and_one_that_was_refused_is_not(
     bench.refuses, bench.obeys_unheard = "no answer", obeys
     bench.scan(MOVE)
     assert len(bench.memory.state.starts["g1"].starts_s) == spent
+
+
+def test_a_relays_pulse_is_not_worked_out_from_a_position_that_the_gate_may_have_left() -> None:
+    machine = Machine()
+    for _ in range(15):
+        machine.step()
+
+    def asked(verb: GateVerb, **params: Any) -> Instruction:
+        return Instruction("i1", GateAction(gate="g2", verb=verb, params=params), "ana", Role.MAINTAINER, Place.CONSOLE)
+
+    def early(*instructions: Instruction) -> list[type]:
+        now = replace(machine.now, monotonic_s=machine.now.monotonic_s + 0.4)
+        scanned = scan(SITE, machine.memory, Given(now, [], None, instructions))
+        machine.memory = after_writing(scanned.memory, [WriteOutcome(one.gate, one) for one in scanned.decision.commands], now)
+        return [type(one) for one in scanned.decision.commands]
+
+    # at rest the last position is as good as a new one
+    assert early(asked(GateVerb.MOVE, opening_pct=60.0)) == [Pulse]
+    machine.step()
+    assert early(asked(GateVerb.STOP)) == [StopMotion]
+    assert early(asked(GateVerb.MOVE, opening_pct=70.0)) == []
+    machine.step()
+    assert isinstance(machine.deeds[-1].command, Pulse)
