@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from edge_agent.gate_control.decide.restart import SavedState
 from shared.durable_file import read_optional, write_atomic
@@ -19,7 +20,6 @@ from shared.observability import get_logger
 
 STATE_FILE = "gate-state.json"
 RETRY_S = 2.0
-_SAVED = TypeAdapter(SavedState)
 
 log = get_logger("gate.state")
 
@@ -53,7 +53,8 @@ class StateFile:
         """
         try:
             raw = read_optional(self._path)
-            return _SAVED.validate_json(_checked(raw)) if raw is not None else None
+            # made for this once: the process that controls would hold it for nothing
+            return TypeAdapter(SavedState).validate_json(_checked(raw)) if raw is not None else None
         except (ValidationError, ValueError) as error:
             self._put_aside()
             raise Permanent("is damaged, or of another version", subject=str(self._path)) from error
@@ -108,7 +109,7 @@ class StateFile:
     def _write(self, saved: SavedState) -> bool:
         try:
             self._before()
-            content = _SAVED.dump_json(saved)
+            content = to_json(saved, inf_nan_mode="null")
             write_atomic(self._path, content + b"\n" + hashlib.sha256(content).hexdigest().encode() + b"\n", mode=0o640)
         except (OSError, MunbonError) as error:
             if not self._error:

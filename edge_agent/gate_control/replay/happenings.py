@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from edge_agent.gate_control.decide.alarms import Raised
 from edge_agent.gate_control.decide.instructions import Instruction
@@ -15,11 +17,6 @@ from edge_agent.gate_control.replay.step import Memory
 from shared.contracts.gate_plan import GatePlan
 
 PLAN, INSTRUCTION, CONDITIONS, WRITTEN, DECIDED = "plan", "instruction", "conditions", "written", "decided"
-
-_MEMORY = TypeAdapter(Memory)
-_INSTRUCTION = TypeAdapter(Instruction)
-_CONDITIONS = TypeAdapter(dict[str, Raised])
-_OUTCOMES = TypeAdapter(tuple[WriteOutcome, ...])
 
 
 @dataclass(frozen=True)
@@ -49,9 +46,9 @@ class Happened:
 def base_data(base: Base) -> dict[str, Any]:
     """Plain JSON data of a block's beginning."""
     return {
-        "memory": _MEMORY.dump_python(base.memory, mode="json"),
+        "memory": _plain(base.memory),
         "plan": base.plan.to_json() if base.plan is not None else None,
-        "conditions": _CONDITIONS.dump_python(dict(base.conditions), mode="json"),
+        "conditions": _plain(dict(base.conditions)),
     }
 
 
@@ -63,9 +60,9 @@ def read_base(data: Mapping[str, Any]) -> Base:
     """
     plan = data.get("plan")
     return Base(
-        _MEMORY.validate_python(data.get("memory")),
+        _reader(Memory).validate_python(data.get("memory")),
         GatePlan.model_validate(plan) if plan is not None else None,
-        _CONDITIONS.validate_python(data.get("conditions", {})),
+        _reader(dict[str, Raised]).validate_python(data.get("conditions", {})),
     )
 
 
@@ -73,12 +70,12 @@ def happened_data(happened: Happened) -> tuple[dict[str, Any], ...]:
     """Plain JSON data, only of what there is."""
     rows: list[dict[str, Any]] = []
     if happened.written:
-        rows.append({WRITTEN: _OUTCOMES.dump_python(happened.written, mode="json")})
-    rows += [{INSTRUCTION: _INSTRUCTION.dump_python(one, mode="json")} for one in happened.instructions]
+        rows.append({WRITTEN: _plain(happened.written)})
+    rows += [{INSTRUCTION: _plain(one)} for one in happened.instructions]
     if happened.is_new_plan:
         rows.append({PLAN: happened.plan.to_json() if happened.plan is not None else None})
     if happened.conditions is not None:
-        rows.append({CONDITIONS: _CONDITIONS.dump_python(dict(happened.conditions), mode="json")})
+        rows.append({CONDITIONS: _plain(dict(happened.conditions))})
     if happened.decided:
         rows.append({DECIDED: list(happened.decided)})
     return tuple(rows)
@@ -97,14 +94,25 @@ def read_happened(rows: Iterable[Mapping[str, Any]]) -> Happened:
     decided: tuple[str, ...] | None = None
     for row in rows:
         if WRITTEN in row:
-            written = _OUTCOMES.validate_python(row[WRITTEN])
+            written = _reader(tuple[WriteOutcome, ...]).validate_python(row[WRITTEN])
         elif INSTRUCTION in row:
-            instructions.append(_INSTRUCTION.validate_python(row[INSTRUCTION]))
+            instructions.append(_reader(Instruction).validate_python(row[INSTRUCTION]))
         elif PLAN in row:
             is_new_plan = True
             plan = GatePlan.model_validate(row[PLAN]) if row[PLAN] is not None else None
         elif CONDITIONS in row:
-            conditions = _CONDITIONS.validate_python(row[CONDITIONS])
+            conditions = _reader(dict[str, Raised]).validate_python(row[CONDITIONS])
         elif DECIDED in row:
             decided = tuple(str(line) for line in row[DECIDED])
     return Happened(tuple(written), tuple(instructions), plan, is_new_plan, conditions, decided)
+
+
+def _plain(value: object) -> Any:
+    """JSON data of values as they are: no schema is made of them, which the process that controls would hold for nothing."""
+    return to_jsonable_python(value, inf_nan_mode="null")
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    """What checks that data is such a value; made where something is read back."""
+    return TypeAdapter(kind)
