@@ -164,7 +164,8 @@ def _budget(commands: Sequence[CommandRecord], starts_per_hour: int) -> Iterator
 
 
 def _is_controllers(one: CommandRecord) -> bool:
-    return "interlock" not in one.reason and not one.reason.startswith("moved by") and one.mode not in ("MANUAL", "COMMISSIONING")
+    by_others = ("moved by", "the delivery is over")
+    return "interlock" not in one.reason and not one.reason.startswith(by_others) and one.mode not in ("MANUAL", "COMMISSIONING")
 
 
 def _name(one: CommandRecord) -> str:

@@ -51,6 +51,8 @@ class Request:
     opening_pct: float | None
     reason: str
     mode: str = "AUTO"
+    is_end: bool = False
+    """A delivery is over: closing is carried out whatever spares the motor."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@
 What stands first wins. Tagout, stop, service and selector forbid every command; only the move in hand is stopped in the very scan
 in which a tag is hung or the gate taken out of service. An interlock that drives is bound by nothing
 below it but the owner's travel limits and the pause before a reversal, which spares the gear and lasts seconds. Travel limits
-and drawdown bind people too. Budget, deadband, minimum run and rest bind the controller alone. A gate that stands outside its
-limits may only move inward.
+and drawdown bind people too. Budget, deadband, minimum run and rest bind the controller alone, and not where it ends a
+delivery. A gate that stands outside its limits may only move inward.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ CONSISTENT_SCANS = 2
 STOP_AGAIN_S = 2.0
 """After so long a stop that its device did not take is given again."""
 CONTROLLER = "controller"
+ORDER = "order"
+"""The end of a delivery: always carried out, so that what spares the motor does not bind it."""
 MANUAL = "manual"
 INTERLOCK = "interlock"
 
@@ -209,9 +211,12 @@ def _protect(case: Case, state: GateState, starts: StartHistory) -> Ruling:
 def _repeat(case: Case, state: GateState, starts: StartHistory, again: Motion) -> Ruling:
     limits = own_limits(case.gate) if again.by == INTERLOCK else case.limits
     again = replace(again, to_pct=settable_pct(case.gate, again.to_pct, limits))
-    goal = _Goal(again.to_pct, again.by, "it did not come about: ordered once more", case.permit.mode)
+    why = "the delivery is over: " if again.by == ORDER else ""
+    goal = _Goal(again.to_pct, again.by, f"{why}it did not come about: ordered once more", case.permit.mode)
     if again.by == CONTROLLER and starts_last_hour(starts, case.now_s) >= case.gate.limits.starts_per_hour:
-        # the budget binds the retry too: the move is then judged without one
+        # the budget binds the retry too: a gate that came part of the way waits, one that did not move at all is judged without a retry
+        state = replace(state, motion=None) if again.has_moved else state
+        starts = record_stop(starts, case.now_s) if again.has_moved else starts
         ruling = _quiet(case, state, starts, goal.mode, "it did not come about, and no start is left for a retry")
         return replace(ruling, is_budget_spent=True)
     return _order(case, state, record_stop(starts, case.now_s), again.from_pct, goal, motion=again)
@@ -224,7 +229,7 @@ def _move(case: Case, state: GateState, starts: StartHistory, position_pct: floa
         return _quiet(case, state, starts, case.request.mode, case.request.reason)
     asked_pct = clamp(goal.opening_pct, case.verdict.low_pct, case.verdict.high_pct)
     asked_pct = clamp(asked_pct, case.limits.low_pct, case.limits.high_pct)
-    if goal.by == CONTROLLER:
+    if goal.by != MANUAL:
         asked_pct = clamp(asked_pct, position_pct - case.step_pct, position_pct + case.step_pct)
     # a gate outside its limits moves to the edge at once, and never further out
     goal_pct = settable_pct(case.gate, asked_pct, case.limits)
@@ -263,6 +268,8 @@ def _wanted(case: Case) -> _Goal | None:
         return _Goal(motion.opening_pct, MANUAL, f"moved by {motion.by} to {motion.opening_pct:.1f} %", case.permit.mode)
     if case.request.opening_pct is None:
         return None
+    if case.request.is_end and case.position_pct is not None and case.request.opening_pct < case.position_pct:
+        return _Goal(case.request.opening_pct, ORDER, f"the delivery is over: {case.request.reason}", case.request.mode)
     return _Goal(case.request.opening_pct, CONTROLLER, case.request.reason, case.request.mode)
 
 

@@ -95,7 +95,8 @@ def _watch_move(gate: Gate, state: GateState, motion: Motion, position_pct: floa
         return Watched(state)
     if motion.is_retry:
         return _tripped(state, STUCK, must_stop=True)
-    again = replace(motion, from_pct=position_pct, ordered_at_s=now_s, run_s=run_s(gate, motion.to_pct - position_pct), is_retry=True)
+    has_moved, left_s = abs(travelled_pct) > tolerance_pct, run_s(gate, motion.to_pct - position_pct)
+    again = replace(motion, from_pct=position_pct, ordered_at_s=now_s, run_s=left_s, is_retry=True, has_moved=has_moved)
     return Watched(replace(state, motion=again), again=again)
 
 

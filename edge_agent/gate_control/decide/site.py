@@ -226,7 +226,17 @@ def _rule(scan: _Scan, place: StructurePlace, gate_id: str, steered: Steered, ta
     if request is None:
         why = f"of {place.structure.id} a gate was never seen: no flow is known" if target else "no plan for this gate"
         request = Request(None, why, "HOLD")
+    if _is_over(scan, place):
+        request = replace(request, is_end=True)
     return decide_gate(facts, request, limits, _drawdown(scan, place), scan.now)
+
+
+def _is_over(scan: _Scan, place: StructurePlace) -> bool:
+    """Whether deliveries here are over, and the plan asks for nothing else: the turnout is to be shut, or at its safe default."""
+    demand = scan.ordered.demands.get(place.structure.id)
+    if demand is None or demand.is_running:
+        return False
+    return demand.is_safe_default or scan.directive(place.structure.id) is None
 
 
 def _drawdown(scan: _Scan, place: StructurePlace) -> list[tuple[int, str]]:

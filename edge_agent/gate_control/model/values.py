@@ -234,9 +234,11 @@ class Motion:
     """Of the motor, as calculated from the stroke time."""
     is_retry: bool = False
     by: str = "controller"
-    """`controller`, `manual`, `interlock`, `stop`, `limits` or `fallback`."""
+    """`controller`, `order` (its end), `manual` or `interlock`."""
     is_from_old: bool = False
     """`from_pct` is older than the order, and the gate may have been on its way: it is judged from where it is seen next."""
+    has_moved: bool = False
+    """Of a retry: the first try led the gate part of the way."""
 
 
 @dataclass(frozen=True)

@@ -288,15 +288,32 @@ def test_a_stuck_gate_is_tried_once_more_then_tripped_and_a_person_resets_it() -
     assert abs(bench.position_pct() - 40.0) <= 0.5
 
 
-def test_a_stuck_gate_whose_budget_is_spent_is_tripped_without_a_retry() -> None:
+def thrifty_bench() -> CanalBench:
+    """One start an hour."""
     bench = make_bench(make_plan(position(40.0)))
     [structure] = bench.site.structures
     tight = structure.gates[0].model_copy(update={"limits": structure.gates[0].limits.model_copy(update={"starts_per_hour": 1})})
     bench.site = bench.site.model_copy(update={"structures": (structure.model_copy(update={"gates": (tight,)}),)})
+    return bench
+
+
+def test_a_stuck_gate_whose_budget_is_spent_is_tripped_without_a_retry() -> None:
+    bench = thrifty_bench()
     bench.canal.set_trouble("g1", ActuatorTrouble.STUCK, on=True)
     bench.run_until("g1/stuck", 60.0)
     assert openings(bench) == [40.0]
     assert bench.gate().mode == "FAULT"
+
+
+def test_a_gate_that_came_part_of_the_way_and_has_no_start_left_waits_and_is_not_tripped() -> None:
+    bench = thrifty_bench()
+    bench.run(3)
+    bench.canal.actuators["g1"].desired_pct = bench.position_pct()  # its thermal switch
+    bench.run(300)
+    assert openings(bench) == [40.0]
+    assert bench.position_pct() < 39.0
+    assert bench.gate().mode == "AUTO"
+    assert not bench.has_alarm("g1/stuck")
 
 
 def test_a_stuck_gate_is_still_asked_for_the_flood_now_and_then() -> None:

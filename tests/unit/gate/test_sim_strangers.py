@@ -44,7 +44,7 @@ from tests.fakes.strange_site import FIRST_ORDER_S, GATES, SECOND_ORDER_S, stran
 DURATION_S = 1000.0
 UNLUCKY_S = (2.0, 6.0, FIRST_ORDER_S - 1.0, FIRST_ORDER_S + 0.0, FIRST_ORDER_S + 1.0, 320.0, SECOND_ORDER_S + 0.0, SECOND_ORDER_S + 0.5)
 POINTS = ("p1.tail", "p2.tail", "p3.tail", "res.tail", "branch.flow", "mid.position", "h-1.position", "branch.position", "mid.moving")
-SLOW_SEEDS = range(2, 14)
+SLOW_SEEDS = range(2, 24)
 
 
 def careless(chance: random.Random) -> Careless:
@@ -133,6 +133,16 @@ def play(seed: int, folder: Path) -> tuple[Run, list[str]]:
 def test_the_strange_site_is_one_that_check_lets_pass() -> None:
     site, lines = parse_site(strange_site().model_dump_json(by_alias=True, exclude_none=True), source="strange")
     assert check_site(site, lines) == ()
+
+
+@pytest.mark.parametrize("starts_per_hour", [1, 2])
+def test_the_end_of_a_delivery_is_carried_out_whatever_is_left_of_the_budget(starts_per_hour: int, tmp_path: Path) -> None:
+    site, canal = strange_site(starts_per_hour=starts_per_hour), StrangeCanal()
+    run = simulate([site], [strange_plan()], canal, duration_s=600.0, state_dir=tmp_path, events=put_in_service(site))
+    opened = [one for one in run.commands if one.gate == "branch" and one.verb == "raise"]
+    assert len(opened) == starts_per_hour
+    assert max(canal.branch_m3s) > 0.1
+    assert canal.branch_m3s[-1] == 0.0
 
 
 def test_a_bad_hour_on_a_strange_canal_and_the_same_one_again(tmp_path: Path) -> None:
