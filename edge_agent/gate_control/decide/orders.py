@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from edge_agent.gate_control.model.replacing import replace
@@ -156,7 +157,7 @@ def order_flow(orders: Sequence[DeliveryOrder], state: OrdersState, now: Now, me
     plan names them no more; then orders whose time has come are begun. An end never waits for a clock.
 
     Args:
-        orders: of the plan in force; none where there is no plan.
+        orders: of the plan in force; without one `orders_under_way`.
         state: as given back last time; after a boot first through `after_boot`.
         now: of this scan.
         measured_flow: by turnout; missing, None or bad: the ordered flow is taken, and flagged as an estimate.
@@ -220,6 +221,21 @@ def status_of(account: Account | None) -> OrderStatus:
     if account.ending is not None:
         return OrderStatus.ENDED
     return OrderStatus.SUSPENDED if account.is_suspended else OrderStatus.RUNNING
+
+
+def orders_under_way(state: OrdersState) -> tuple[DeliveryOrder, ...]:
+    """What is under way, by the accounts alone: while no plan can be read nobody withdrew it, and it still ends in time."""
+    return tuple(
+        DeliveryOrder(
+            order_id=order_id,
+            turnout=account.turnout,
+            start=datetime.fromtimestamp((account.started_wall_s or 0.0) - account.late_s, UTC),
+            flow_m3s=account.ordered_m3s,
+            duration_s=account.ordered_m3 / account.ordered_m3s,
+        )
+        for order_id, account in state.accounts.items()
+        if account.is_running and account.ordered_m3s > 0.0 and account.ordered_m3 > 0.0
+    )
 
 
 def _elapse(state: OrdersState, now: Now) -> tuple[OrdersState, _Elapsed]:

@@ -28,7 +28,7 @@ from edge_agent.gate_control.decide.gate import GateFacts, decide_gate, look_at
 from edge_agent.gate_control.decide.limits import level_limits, travel_limits
 from edge_agent.gate_control.decide.modes import GateModes
 from edge_agent.gate_control.decide.objective import describe, objective_at
-from edge_agent.gate_control.decide.orders import OrderNote, order_flow
+from edge_agent.gate_control.decide.orders import OrderNote, order_flow, orders_under_way
 from edge_agent.gate_control.decide.sharing import Bay, Water
 from edge_agent.gate_control.decide.starts import StartHistory, record_stop, withdraw_start
 from edge_agent.gate_control.decide.state import Decision, SiteState
@@ -127,7 +127,7 @@ def _look(
         for gate in site.gates()
     }
     flows = {place.structure.id: actual_flow(place, facts, readings) for place in known.structures}
-    orders = plan.orders if plan is not None else ()
+    orders = plan.orders if plan is not None else orders_under_way(state.orders)
     measured = {place.structure.id: measured_flow(place, readings, flows[place.structure.id]) for place in known.structures}
     orders_state, demands, notes = order_flow(orders, state.orders, now, measured)
     levels = {pool.id: _history(pool, state.levels.get(pool.id, _NO_LEVELS), readings, now) for pool in site.pools}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edge_agent.gate_control.decide.instructions import Instruction
 from edge_agent.gate_control.decide.modes import Commissioning, Place, Role
+from edge_agent.gate_control.decide.orders import Ending
 from edge_agent.gate_control.decide.restart import durable_part
 from edge_agent.gate_control.decide.starts import WINDOW_S
 from edge_agent.gate_control.decide.state import SiteState
@@ -244,6 +245,27 @@ def test_with_its_state_lost_a_process_moves_nothing_until_it_is_armed(plan: Gat
         ],
     )
     assert machine.deeds[count:] == []
+
+
+def test_an_order_goes_on_and_ends_in_time_while_no_plan_can_be_read() -> None:
+    """A process that is up before its plan, or a plan file that somebody spoiled, withdraws nobody's water."""
+    ended: list[dict[str, float | None]] = []
+    for is_plan_back in (True, False):
+        machine = Machine(make_plan(PositionObjective(opening_pct=60.0), PositionObjective(opening_pct=20.0), True))
+        plan = machine.plan
+        while "o0" not in machine.memory.state.orders.accounts:
+            machine.step()
+        machine.plan = None
+        for _ in range(40):
+            machine.step()
+        assert machine.memory.state.orders.accounts["o0"].is_running
+        machine.plan = plan if is_plan_back else None
+        for _ in range(120):
+            machine.step()
+        account = machine.memory.state.orders.accounts["o0"]
+        assert account.ending is Ending.TIME
+        ended.append({"ran_s": account.ran_s, "volume_m3": account.volume_m3})
+    assert ended[0] == ended[1]
 
 
 def test_the_stories_do_move_gates_of_every_kind() -> None:
