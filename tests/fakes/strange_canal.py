@@ -51,7 +51,8 @@ class Motor:
         self.troubles: set[ActuatorTrouble] = set()
         self.hand_pct: float | None = None
         self._aim_pct = position_pct
-        self._most_pct = 100.0 * STEP_S / stroke_time_s
+        self._most_pct = 0.0
+        self._pct_per_s = 100.0 / stroke_time_s
 
     def take(self, command: PlantCommand) -> None:
         """At LOCAL it listens to nobody."""
@@ -71,9 +72,9 @@ class Motor:
         """The selector was turned."""
         self._aim_pct = self.position_pct
 
-    def step(self) -> None:
-        """One second."""
-        before_pct = self.position_pct
+    def step(self, step_s: float) -> None:
+        """A while; pulses may be shorter than a second."""
+        before_pct, self._most_pct = self.position_pct, self._pct_per_s * step_s
         if self.hand_pct is not None:
             self.position_pct += self._way(self.hand_pct, self._most_pct)
             if abs(self.hand_pct - self.position_pct) < 1e-9:
@@ -167,6 +168,7 @@ class StrangeCanal:
         self._on_the_way: list[tuple[float, Sample]] = []
         self._facts: dict[str, bool] = {}
         self._told_at_s = -1.0
+        self._run_to_s = 0.0
 
     @property
     def spilled_m3(self) -> dict[str, float]:
@@ -184,7 +186,7 @@ class StrangeCanal:
         return _under(1.0, 0.8 * openings_m["branch"], 10.3, p1_m[-1], p3_m[0])
 
     def advance(self, until_s: float) -> None:
-        """Whole seconds."""
+        """Whole seconds of water; the motors to the very moment, for pulses may be shorter."""
         while self.time_s + STEP_S <= until_s + 1e-9:
             while self._demands and self._demands[0][0] <= self.time_s:
                 _, taker, flow_m3s = self._demands.pop(0)
@@ -194,11 +196,18 @@ class StrangeCanal:
             p1.step(head, mid + branch + p1.wet(self._takes_m3s["t1"]))
             p2.step(mid, p2.wet(self._takes_m3s["t2"] + self._takes_m3s["tail"]))
             p3.step(branch, 1.2 * max(0.0, p3.levels_m[-1] - 9.75) ** 1.5)
-            for motor in self.motors.values():
-                motor.step()
             self.time_s += STEP_S
+            self._run_motors(self.time_s)
             self.positions_pct.append({name: motor.position_pct for name, motor in self.motors.items()})
             self.branch_m3s.append(branch)
+        self._run_motors(until_s)
+
+    def _run_motors(self, until_s: float) -> None:
+        step_s = until_s - self._run_to_s
+        if step_s > 1e-9:
+            self._run_to_s = until_s
+            for motor in self.motors.values():
+                motor.step(step_s)
 
     def samples(self) -> list[Sample]:
         """What is new, what was late, and now and then what nobody asked for."""

@@ -52,7 +52,7 @@ class Request:
     reason: str
     mode: str = "AUTO"
     is_end: bool = False
-    """A delivery is over: closing is carried out whatever spares the motor."""
+    """A delivery is over: closing is carried out whatever is left of the budget."""
 
 
 @dataclass(frozen=True)

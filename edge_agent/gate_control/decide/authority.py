@@ -5,8 +5,8 @@
 What stands first wins. Tagout, stop, service and selector forbid every command; only the move in hand is stopped in the very scan
 in which a tag is hung or the gate taken out of service. An interlock that drives is bound by nothing
 below it but the owner's travel limits and the pause before a reversal, which spares the gear and lasts seconds. Travel limits
-and drawdown bind people too. Budget, deadband, minimum run and rest bind the controller alone, and not where it ends a
-delivery. A gate that stands outside its limits may only move inward.
+and drawdown bind people too. Budget, deadband, minimum run and rest bind the controller alone; the budget not where it ends
+a delivery. A gate that stands outside its limits may only move inward.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edge_agent.gate_control.decide.interlocks import Verdict
 from edge_agent.gate_control.decide.limits import TravelLimits, own_limits, settable_pct
 from edge_agent.gate_control.decide.modes import Permit
 from edge_agent.gate_control.decide.motion import run_s
-from edge_agent.gate_control.decide.starts import StartHistory, may_reverse, may_start, record_start, record_stop, starts_last_hour
+from edge_agent.gate_control.decide.starts import YES, StartHistory, may_reverse, may_start, record_start, record_stop, starts_last_hour
 from edge_agent.gate_control.model.gates import Gate
 from edge_agent.gate_control.model.replacing import replace
 from edge_agent.gate_control.model.values import ActuatorStatus, Command, GateState, Motion, MoveTo, Pulse, StopMotion
@@ -29,7 +29,7 @@ STOP_AGAIN_S = 2.0
 """After so long a stop that its device did not take is given again."""
 CONTROLLER = "controller"
 ORDER = "order"
-"""The end of a delivery: always carried out, so that what spares the motor does not bind it."""
+"""The controller, where it ends a delivery: that is always carried out, so that the budget does not bind it."""
 MANUAL = "manual"
 INTERLOCK = "interlock"
 
@@ -240,10 +240,10 @@ def _move(case: Case, state: GateState, starts: StartHistory, position_pct: floa
     if case.gate.actuator.relays is not None and not case.is_fresh and state.still_pct is None:
         # how long a pulse must be follows from where the gate is
         return _quiet(case, state, starts, goal.mode, goal.reason, "its next position is waited for")
-    least_pct = case.gate.limits.deadband_pct if goal.by == CONTROLLER else case.gate.motion.tolerance_pct
+    least_pct = case.gate.limits.deadband_pct if goal.by != MANUAL else case.gate.motion.tolerance_pct
     if abs(travel_pct) < least_pct:
         bound = _bound_by(case, goal.opening_pct)
-        return _quiet(case, state, starts, goal.mode, goal.reason, bound, "within the deadband" if goal.by == CONTROLLER else "it is there")
+        return _quiet(case, state, starts, goal.mode, goal.reason, bound, "within the deadband" if goal.by != MANUAL else "it is there")
     if not _inside(case.verdict, goal_pct):
         return _quiet(case, state, starts, goal.mode, goal.reason, f"forbidden by interlock {', '.join(case.verdict.names)}")
     direction = 1 if travel_pct > 0.0 else -1
@@ -280,8 +280,9 @@ def _is_new(state: GateState, goal_pct: float) -> bool:
 def _start(case: Case, state: GateState, starts: StartHistory, position_pct: float, goal: _Goal, direction: int) -> Ruling:
     gate = case.gate
     travel_pct = goal.opening_pct - position_pct
-    if goal.by == CONTROLLER:
+    if goal.by != MANUAL:
         allowed = may_start(gate.limits, starts, direction, travel_pct, gate.actuator.stroke_time_s, case.now_s)
+        allowed = YES if goal.by == ORDER and allowed.limit == "budget" else allowed
     else:
         allowed = may_reverse(gate.limits, starts, direction, case.now_s)
         if not allowed.ok and starts.is_running:

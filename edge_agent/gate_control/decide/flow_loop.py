@@ -36,10 +36,12 @@ def follow_flow(scan: StructureScan, state: ControllerState, flow_m3s: float) ->
         bias = 0.0 if measured is None else _clamped(scan, present - measured)
         state = replace(state, flow_bias_m3s=bias, controlled_at_s=now_s - loop.control_period_s, flow_at_s=now_s)
     label = f"flow {present if measured is None else measured:.3f} m3/s, {flow_m3s:.3f} wanted"
-    if now_s - (state.controlled_at_s or 0.0) < loop.control_period_s - PERIOD_TOLERANCE_S:
+    wanted = clamp(flow_m3s, 0.0, scan.place.structure.capacity_m3s)
+    # another flow, as at the start and the end of a delivery, waits for no period
+    is_another = state.wanted_flow_m3s is not None and state.wanted_flow_m3s != wanted
+    if now_s - (state.controlled_at_s or 0.0) < loop.control_period_s - PERIOD_TOLERANCE_S and not is_another:
         return towards(scan, state, label)
     state = _with_bias(scan, state, flow_m3s, measured, scan.water)
-    wanted = clamp(flow_m3s, 0.0, scan.place.structure.capacity_m3s)
     asked = 0.0 if wanted == 0.0 else max(0.0, wanted + state.flow_bias_m3s)
     shared = share_flow(scan.place.structure, asked, scan.bays, scan.water)
     state = replace(state, wanted_flow_m3s=wanted, wanted_pct=shared.openings_pct, controlled_at_s=now_s)
