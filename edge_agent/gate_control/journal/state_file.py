@@ -5,7 +5,9 @@ The file is a line of JSON and a line with its SHA-256: an SD card forgets, and 
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,8 @@ from shared.observability import get_logger
 
 STATE_FILE = "gate-state.json"
 RETRY_S = 2.0
+RESERVES_BYTES = (128 * 1024, 64 * 1024, 16 * 1024)
+"""Room kept for the state, as much as there is: who hangs a tag on a gate relies on it, however full the disk."""
 
 log = get_logger("gate.state")
 
@@ -30,6 +34,7 @@ class StateFile:
     def __init__(self, path: Path, before: Callable[[], object] = lambda: None) -> None:
         """`before` is called in the writer's thread ahead of each write: for what must be on the disk before the state is."""
         self._path = path
+        self._reserve = path.with_name(f".{path.name}.reserve")
         self._before = before
         self._waiting: SavedState | None = None
         self._given, self._written = 0, 0
@@ -110,7 +115,7 @@ class StateFile:
         try:
             self._before()
             content = to_json(saved, inf_nan_mode="null")
-            write_atomic(self._path, content + b"\n" + hashlib.sha256(content).hexdigest().encode() + b"\n", mode=0o640)
+            self._write_in_reserve(content + b"\n" + hashlib.sha256(content).hexdigest().encode() + b"\n")
         except (OSError, MunbonError) as error:
             if not self._error:
                 log.error("state cannot be written", path=str(self._path), reason=str(error))
@@ -118,6 +123,29 @@ class StateFile:
             return False
         self._error = ""
         return True
+
+    def _write_in_reserve(self, content: bytes) -> None:
+        """Also on a disk that others filled: room that was kept for it is given back for the moment of the write, then taken again."""
+        try:
+            write_atomic(self._path, content, mode=0o640)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self._reserve.exists():
+                raise
+            self._reserve.unlink(missing_ok=True)
+            write_atomic(self._path, content, mode=0o640)
+        self._keep_reserve()
+
+    def _keep_reserve(self) -> None:
+        if self._reserve.exists():
+            return
+        for size_bytes in RESERVES_BYTES:
+            try:
+                with self._reserve.open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, size_bytes)
+            except OSError:
+                self._reserve.unlink(missing_ok=True)
+            else:
+                return
 
     def _put_aside(self) -> None:
         try:

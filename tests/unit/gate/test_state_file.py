@@ -1,5 +1,7 @@
 """The state on the disk: the newest one wins, and who must know waits until it is there."""
 
+import contextlib
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +46,32 @@ def test_a_disk_that_does_not_take_it_is_told_and_tried_again(file: StateFile, t
     (tmp_path / "state").mkdir()
     assert file.settle(10.0)
     assert file.error == ""
+
+
+@pytest.mark.root
+def test_a_disk_that_others_filled_takes_every_tag_all_the_same(tmp_path: Path) -> None:
+    disk = tmp_path / "card"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
+    file = StateFile(disk / "gate-state.json")
+    try:
+        file.put(state_at(0.0))
+        assert file.settle(10.0)
+        with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while filler.write(b"x" * 4096):
+                pass
+        for second in range(1, 30):
+            file.put(
+                state_at(float(second), **{f"g{number}": GateModes(tags=(Tag("ana", "then", "x" * 200),)) for number in range(second)})
+            )
+            assert file.settle(10.0), file.error
+        found = file.load()
+        assert found is not None
+        assert len(found.state.modes) == 29
+        assert file.error == ""
+    finally:
+        file.stop(2.0)
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_damaged_state_is_put_aside_and_said(file: StateFile, tmp_path: Path) -> None:
