@@ -71,6 +71,12 @@ def with_late(current: SiteState, saved: SavedState) -> SiteState:
     return replace(current, modes=found, alarms={**saved.state.alarms, **current.alarms})
 
 
+def with_alarms_since(saved: SiteState, current: SiteState) -> SiteState:
+    """The saved state, with the alarms that came while it was not known yet: they were told, and do not come a second time."""
+    came = {key: alarm for key, alarm in current.alarms.items() if alarm.is_on and not (key in saved.alarms and saved.alarms[key].is_on)}
+    return replace(saved, alarms={**saved.alarms, **came}) if came else saved
+
+
 def durable_part(state: SiteState) -> tuple[object, ...]:
     """What must reach the disk at once when it changes: what people said, alarms, orders, latches and starts; not what moves each scan.
 

@@ -14,7 +14,7 @@ from edge_agent.gate_control.console.desk import Pending
 from edge_agent.gate_control.console.views import alarm_views
 from edge_agent.gate_control.decide.alarms import AlarmChange, AlarmEvent, Raised
 from edge_agent.gate_control.decide.hold import UpdateHold, hold_updates
-from edge_agent.gate_control.decide.restart import SavedState, durable_part, saved_state
+from edge_agent.gate_control.decide.restart import SavedState, durable_part, saved_state, with_alarms_since
 from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.loop.clock_trust import ClockTrust
 from edge_agent.gate_control.loop.instructed import SCAN_FAILED, Carried
@@ -140,7 +140,7 @@ class GateLoop:
 
         `is_known`: whether the disk said what was saved; only then may something be saved over it.
         """
-        self.memory = Memory(state, self.memory.histories)
+        self.memory = Memory(with_alarms_since(state, self.memory.state), self.memory.histories)
         self._takes_commands, self._may_save = True, is_known
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -8,7 +8,7 @@ import pytest
 from edge_agent.gate_control.decide.alarms import AlarmState, Phase
 from edge_agent.gate_control.decide.modes import Commissioning, Control, GateModes, Place, Tag
 from edge_agent.gate_control.decide.orders import Account, Ending, OrdersState, after_boot
-from edge_agent.gate_control.decide.restart import durable_part, restore, saved_state
+from edge_agent.gate_control.decide.restart import durable_part, restore, saved_state, with_alarms_since
 from edge_agent.gate_control.decide.starts import StartHistory, record_start
 from edge_agent.gate_control.decide.state import SiteState
 from edge_agent.gate_control.model.values import ControllerState, GateState, InterlockState
@@ -99,3 +99,18 @@ def test_with_nothing_saved_no_gate_is_armed_and_no_order_begun() -> None:
     assert begun.modes == {"g1": GateModes(), "g2": GateModes()}
     assert begun.modes["g1"].commissioning is Commissioning.UNARMED
     assert begun.orders == OrdersState(is_lost=True)
+
+
+def test_what_came_before_the_saved_state_was_known_does_not_come_twice() -> None:
+    """A process scans before a slow disk has given its state: an alarm of then was journalled."""
+    on, gone = replace(ALARM, is_on=True, is_there=True), replace(ALARM, phase=Phase.RETURNED)
+    seen = replace(on, phase=Phase.ACKNOWLEDGED, acknowledged_by="ana")
+    saved = replace(STATE, alarms={"g1/stuck": seen, "g1/jammed": gone, "site/door_open": gone})
+    current = replace(STATE, alarms={"g1/stuck": on, "g1/jammed": on, "site/clock_not_set": on})
+    assert with_alarms_since(saved, current).alarms == {
+        "g1/stuck": seen,
+        "g1/jammed": on,
+        "site/door_open": gone,
+        "site/clock_not_set": on,
+    }
+    assert with_alarms_since(saved, SiteState()) == saved
