@@ -62,6 +62,9 @@ def watch_stillness(
         here = (history.sampled_at_s, history.value)
         begun = Stillness(history.value, history.sampled_at_s, anchor=here, next_anchor=here, updated_at_s=now_s)
         return replace(begun, sampled_at_s=history.sampled_at_s), ""
+    if history.value >= pool.bank_m - RESOLUTIONS * resolution:
+        # what runs over the bank makes up for any flow, and nobody measures it: nothing is expected of a full pool
+        flows = PoolFlows(None, None)
     before = still
     still = _pass_flows(still, pool, flows, now_s)
     still = replace(still, turns=_followed(before, still, pool, flows, resolution, now_s))

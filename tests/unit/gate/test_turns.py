@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,6 +91,17 @@ def test_what_passes_through_with_the_pools_delay_is_no_turn(change: float, lag:
     level = StillLevel()
     level.run(SETTLED_S + 12_000.0, step(-2.0, -2.0 - change, SETTLED_S + lag * DELAY_S), step(2.0, 2.0 + change, SETTLED_S))
     assert (level.turns, level.found) == (0, "")
+
+
+@pytest.mark.parametrize(("level_m", "is_watched"), [(2.9, True), (2.998, False), (3.0, False), (3.2, False)])
+def test_of_a_pool_that_runs_over_its_bank_nothing_is_expected(level_m: float, is_watched: bool) -> None:
+    """What spills turns with the gates, to the litre."""
+    level = StillLevel()
+    level.history = PointHistory(value=level_m)
+    level.run(SETTLED_S, lambda _: -2.0, lambda _: 2.0)
+    for number in range(8):
+        level.run(1_000.0, lambda _, more=0.5 * (number % 2): -2.0 + more, lambda _: 2.0)  # type: ignore[misc]
+    assert (level.found != "") == is_watched
 
 
 def test_an_unknown_flow_forgets_what_was_counted() -> None:
