@@ -144,7 +144,7 @@ def test_the_end_of_a_delivery_is_carried_out_whatever_is_left_of_the_budget(sta
     assert max(canal.branch_m3s) > 0.1
     closing = next(one for one in run.commands if one.gate == "branch" and one.verb == "lower")
     assert closing.at_s <= FIRST_ORDER_S + 200.0 + 2.0
-    assert canal.branch_m3s[-1] == 0.0
+    assert canal.branch_m3s[-1] < 0.02  # less than the deadband lets through
 
 
 def test_a_bad_hour_on_a_strange_canal_and_the_same_one_again(tmp_path: Path) -> None:
