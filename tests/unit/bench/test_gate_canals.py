@@ -12,7 +12,6 @@ from tests.bench.gate_canals import (
     GOALS,
     IAE,
     LATE,
-    LEAST_MARGIN_DEG,
     MAE,
     MARGIN_DEG,
     SCAN_S,
@@ -26,12 +25,12 @@ EACH = pytest.mark.parametrize(("canal", "variant"), [(canal, variant) for canal
 
 
 @EACH
-def test_every_loop_keeps_the_margin_of_check_with_the_data_as_old_as_they_come(canal: AsceCanal, variant: Variant) -> None:
+def test_every_loop_keeps_its_margin_with_the_data_as_old_as_they_come(canal: AsceCanal, variant: Variant) -> None:
     site = asce_site(canal, variant.options(canal))
     for place in topology(site).structures:
         loop = place.loops["downstream_level"]
         margin = worst_margin(loop.pool, loop.loop, is_local=False, lag_s=variant.late_s)
-        assert margin.phase_margin_deg >= (LEAST_MARGIN_DEG if variant.late_s else MARGIN_DEG[canal.name])
+        assert margin.phase_margin_deg >= MARGIN_DEG[canal.name] >= 45.0
         assert margin.gain_margin_db >= 6.0
         assert loop.max_age_s > variant.late_s + SCAN_S
 
