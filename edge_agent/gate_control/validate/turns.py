@@ -8,9 +8,9 @@ no longer fits all that came since it began is a turn). What is not known for ce
 
 - the flow from the other end arrives after half to one and a half times the pool's delay, the extremes of its volume in between count;
 - the level may have moved within its resolution: three of them, over the larger area of the pool;
-- an error of the gate laws in proportion to the flow makes another slope, not a turn.
+- an error of the gate laws in proportion to the flow makes another slope, not a turn; a change of less than a tenth of the flow is none.
 
-By this small moves add up: a twentieth of the flow that could be an offtake is forgiven once, not for ever.
+By this moves add up: a twentieth of the flow that could be an offtake is forgiven once, not for ever.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ DOOR_RESOLUTIONS = 3.0
 """Half the opening of the door: one and a half resolutions at each end of a line."""
 FIRST_EDGE, LAST_EDGE = 1, 10
 """Edges between the bins of the far flow: from one and a half delays ago to less than half a delay ago."""
+LAW_ERROR_SHARE = 0.1
+"""Of the flow: a smaller change of it may be the gate law's own error, as where a leaf comes out of the water."""
 MOST_TURNS = 8
 """Kept; more say nothing more."""
 
@@ -57,7 +59,11 @@ def follow(
     most = min(turns.slopes_m3s[1], (near_m3 + far_m3[1] - turns.base_m3[0] + room_m3) / lasted_s)
     if least <= most:
         return replace(turns, near_m3=near_m3, slopes_m3s=(least, most), updated_at_s=now_s)
-    return _line(replace(turns, turned_s=(*turns.turned_s, now_s)[-MOST_TURNS:]), near_m3s, bins, bin_s, now_s)
+    line = _line(turns, near_m3s, bins, bin_s, now_s)
+    changed_m3s = abs(near_m3s - turns.near_ref_m3s) + abs(line.far_ref_m3s - turns.far_ref_m3s)
+    if changed_m3s < LAW_ERROR_SHARE * max(abs(turns.near_ref_m3s), abs(turns.far_ref_m3s)):
+        return line
+    return replace(line, turned_s=(*turns.turned_s, now_s)[-MOST_TURNS:])
 
 
 def _line(turns: Turns, near_m3s: float, bins: Sequence[float], bin_s: float, now_s: float) -> Turns:

@@ -75,13 +75,21 @@ def test_a_gate_that_moves_once_is_one_turn_at_most_and_blames_nobody(change: fl
 
 
 def test_small_moves_add_up_to_a_verdict() -> None:
-    """Two percent of the pool's flow each: never more than the twentieth that may be an offtake."""
+    """Five percent of the pool's largest flow each: never more than what may be an offtake, and a tenth of what flows now."""
     level = StillLevel()
     level.run(SETTLED_S, lambda _: -2.0, lambda _: 2.0)
     for number in range(8):
-        level.run(1_000.0, lambda _, more=0.1 * (number % 2): -2.0 + more, lambda _: 2.0)  # type: ignore[misc]
+        level.run(1_000.0, lambda _, more=0.25 * (number % 2): -2.0 + more, lambda _: 2.0)  # type: ignore[misc]
     assert level.turns >= TURNS
     assert "turned" in level.found
+
+
+def test_less_than_a_tenth_of_the_flow_may_be_the_gate_laws_own_error() -> None:
+    """As where a leaf comes out of the water and its opening says nothing any more."""
+    level = StillLevel().run(SETTLED_S, lambda _: -2.0, lambda _: 2.0)
+    for number in range(20):
+        level.run(1_000.0, lambda _, more=0.18 * (number % 2): -2.0 + more, lambda _: 2.0)  # type: ignore[misc]
+    assert (level.turns, level.found) == (0, "")
 
 
 @settings(max_examples=20, deadline=None)
