@@ -140,6 +140,7 @@ class SimulatedDevices:
 
     async def _tick(self) -> None:
         while True:
+            self._mind_silence()
             self._advance()
             await self._clock.sleep(TICK_S)
 
@@ -153,14 +154,16 @@ class SimulatedDevices:
                 # the hardware's one-shot, whatever the outputs say
                 del self._pulse_ends_s[gate]
                 self.plant.write(gate, Stop())
-        self._mind_silence()
         self.plant.advance(until_s)
         for sample in self.plant.samples():
             self._values[sample.point] = sample.value
             self._show(sample.point, sample.value, sample.sampled_at_s)
 
     def _mind_silence(self) -> None:
-        """Actuators' own timers run by the clock, not by the plant's faster time: it is we who talk to them."""
+        """Actuators' own timers run by the clock, not by the plant's faster time: it is we who talk to them.
+
+        Once a tick, not with every access: it looks at all registers of all actuators, for timers of seconds.
+        """
         now_s = self._clock.monotonic_s()
         for gate_id, heard_s in list(self._heard_s.items()):
             gate = self._site.gate(gate_id)
