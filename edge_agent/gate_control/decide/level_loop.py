@@ -96,8 +96,8 @@ def _taken_over(scan: StructureScan, state: ControllerState, loop: LoopPlace, wa
 def _step(scan: StructureScan, state: ControllerState, task: LevelTask, water: Water, label: str, *, is_frozen: bool) -> Followed:
     now_s, period_s = scan.now.monotonic_s, task.loop.loop.control_period_s
     elapsed_s = now_s - (state.controlled_at_s or 0.0)
-    waits_s = EARLY_SHARE * period_s if _has_neighbour_moved(scan, state, task.loop, water) else period_s
-    if elapsed_s < waits_s - PERIOD_TOLERANCE_S:
+    is_due, is_early = (elapsed_s >= share * period_s - PERIOD_TOLERANCE_S for share in (1.0, EARLY_SHARE))
+    if not is_due and not (is_early and _has_neighbour_moved(scan, state, task.loop, water)):
         return towards(scan, state, label)
     change = 0.0 if is_frozen else _feedback_m3s(scan, state, task, min(elapsed_s, 2.0 * period_s))
     state, passed_on = _passed_on(scan, state, task.loop)
