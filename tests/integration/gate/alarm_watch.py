@@ -25,7 +25,7 @@ ON = ("unacknowledged", "acknowledged")
 WRITTEN_WITHIN_S = 0.2
 """From the scan that shows an alarm to the disk."""
 KEPT_WITHIN_S = 1.0
-"""From the answer to an acknowledgement to the disk."""
+"""From an alarm, or the answer to an acknowledgement, to the state on the disk."""
 SEEN_WITHIN_S = 5.0
 
 
@@ -135,16 +135,29 @@ class AlarmWatch:
             for before, after in pairwise(said):
                 is_new_life = any(before["cursor"] < cursor < after["cursor"] for cursor in starts)
                 assert before["kind"] != after["kind"] or is_new_life, f"{name}: {before} and then {after}"
-            assert (said[-1:] != [] and said[-1]["kind"] == "alarm_raised") == (table.get(name, {}).get("state") in ON), (name, said[-1:])
+            stands = table.get(name, {}).get("state") in ON
+            is_cut = _is_raised(said) and _is_cut(datetime.fromisoformat(said[-1]["at"]), deaths_at, KEPT_WITHIN_S)
+            assert _is_raised(said) == stands or is_cut, (name, said[-1:])
 
     def _check_seen(self, name: str, said: Sequence[Mapping[str, Any]], deaths_at: Sequence[datetime]) -> None:
         for one in (one for one in self.seen if one.alarm == name):
-            died_at = next((at for at in deaths_at if at > one.at), None)
-            before = [record["kind"] for record in said if datetime.fromisoformat(record["at"]) <= one.at]
-            after = [record["kind"] for record in said if datetime.fromisoformat(record["at"]) > one.at]
-            if (before[-1:] == ["alarm_raised"]) == one.is_on:
+            before = [record for record in said if datetime.fromisoformat(record["at"]) <= one.at]
+            after = [record for record in said if datetime.fromisoformat(record["at"]) > one.at]
+            if _is_raised(before) == one.is_on:
+                continue
+            if not one.is_on:
+                # the state of a moment before the death did not know of it: it was told, and stays told
+                assert _is_cut(datetime.fromisoformat(before[-1]["at"]), deaths_at, KEPT_WITHIN_S), f"{one} is not in the journal: {said}"
                 continue
             # killed before the disk had it: then the next process says it
-            is_cut = died_at is not None and died_at - one.at < timedelta(seconds=WRITTEN_WITHIN_S)
-            assert is_cut, f"{one} is not in the journal: {said}"
-            assert not one.is_on or after[:1] == ["alarm_raised"], f"{one} was lost in the death after it: {said}"
+            assert _is_cut(one.at, deaths_at, WRITTEN_WITHIN_S), f"{one} is not in the journal: {said}"
+            assert _is_raised(after[:1]), f"{one} was lost in the death after it: {said}"
+
+
+def _is_raised(said: Sequence[Mapping[str, Any]]) -> bool:
+    return bool(said) and said[-1]["kind"] == "alarm_raised"
+
+
+def _is_cut(at: datetime, deaths_at: Sequence[datetime], within_s: float) -> bool:
+    """Whether the process died so soon after."""
+    return any(timedelta(0) <= died_at - at < timedelta(seconds=within_s) for died_at in deaths_at)
