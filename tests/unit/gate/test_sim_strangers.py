@@ -73,7 +73,7 @@ def by_people(chance: random.Random, at_s: float) -> list[Event]:
     """A command, and now and then one more, at once or while the process dies."""
     gate = chance.choice(GATES)
     auto = GateAction(gate=gate, verb=GateVerb.MODE, params={"mode": "auto"})
-    opening_pct, lasts_s = chance.choice([0.0, 20.0, 60.0, 97.0]), chance.choice([1.0, 5.0, 60.0, 300.0])
+    opening_pct, lasts_s = chance.choice([0.0, 60.0, 97.0, 100.0]), chance.choice([1.0, 5.0, 60.0, 300.0])
     actions: list[GateAction | SiteAction] = [
         GateAction(gate=gate, verb=GateVerb.MOVE, params={"opening_pct": opening_pct, "expires_after_s": lasts_s}),
         GateAction(gate=gate, verb=GateVerb.STOP),
