@@ -74,6 +74,15 @@ def test_a_gate_that_moves_once_is_one_turn_at_most_and_blames_nobody(change: fl
     assert "turned" not in level.found
 
 
+def test_what_stays_within_the_resolution_is_no_turn() -> None:
+    """Ten cubic metres for a moment are two millimetres of this pool."""
+    level = StillLevel().run(SETTLED_S, lambda _: -2.0, lambda _: 2.0)
+    for number in range(50):
+        level.run(500.0, lambda _: -2.0, lambda _: 2.0)
+        level.scan(-1.0 if number % 2 else -3.0, 2.0)
+    assert (level.turns, level.found) == (0, "")
+
+
 def test_small_moves_add_up_to_a_verdict() -> None:
     """Five percent of the pool's largest flow each: never more than what may be an offtake, and a tenth of what flows now."""
     level = StillLevel()
@@ -154,7 +163,7 @@ def test_a_late_sensor_is_judged_by_what_it_showed_after_the_turns() -> None:
         # each sample is new, and of long before the gates moved
         level.history = PointHistory(2.0, sampled_at_s + 0.001 * number, stillness=level.history.stillness)
         level.time_s += SCAN_S
-        flows = PoolFlows(-2.0 + 0.5 * (number // 100 % 2), 2.0)
+        flows = PoolFlows(-2.0 + 0.25 * (number // 100 % 2), 2.0)
         still, found = watch_stillness(level.history, level.pool, flows, RESOLUTION_M, level.time_s, is_fresh=True)
         level.history = PointHistory(2.0, level.history.sampled_at_s, stillness=still)
         assert "turned" not in found

@@ -54,6 +54,19 @@ def test_what_cannot_be_true_leaves_the_last_value_and_says_why(value: float | N
     assert reading.reasons
 
 
+@pytest.mark.parametrize("value", [-0.1, 4.1, math.nan, math.inf])
+def test_what_cannot_be_true_is_not_believed_as_the_first_value_either(value: float) -> None:
+    reading = watch().level(100.0, value)
+    assert (reading.value, reading.quality) == (None, BAD)
+
+
+def test_a_value_that_creeps_out_of_its_range_stays_at_the_last_one_inside() -> None:
+    seen = watch()
+    for step in range(30):
+        reading = seen.level(100.0 + step, 3.95 + 0.01 * step)
+    assert reading.value == pytest.approx(4.0)
+
+
 def test_a_jump_is_not_believed_at_once_and_a_true_step_in_the_end() -> None:
     seen = watch()
     seen.level(100.0, 2.0)
