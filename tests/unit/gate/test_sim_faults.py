@@ -227,6 +227,16 @@ def test_neighbours_of_a_stuck_gate_follow_its_actual_flow(tmp_path: Path) -> No
     assert abs(error_m(run, "p1")) < 0.05
 
 
+def test_what_a_gate_lets_through_is_passed_on_before_the_level_between_has_told_it(tmp_path: Path) -> None:
+    """The gate above answers the actual flow of the one below, not the sag of the pool between them."""
+    opened = Command(FAULT_S, GateAction(gate="g2", verb=GateVerb.MOVE, params={"opening_pct": 26.0, "expires_after_s": 300.0}))
+    run = play(tmp_path, opened, duration_s=900.0)
+    flows = [run.series[f"flow:{gate}"] for gate in ("g1", "g2")]
+    above_m3s, below_m3s = (flow.at(FAULT_S + 150.0) - flow.at(FAULT_S) for flow in flows)
+    assert below_m3s > 0.1
+    assert above_m3s > 0.6 * below_m3s
+
+
 def test_a_gate_that_runs_the_wrong_way_is_stopped_at_once(tmp_path: Path) -> None:
     run = play(tmp_path, ActuatorFault(300.0, "g2", ActuatorTrouble.REVERSED))
     ordered_s, _ = commands_of(run, "g2", 300.0)[0]
