@@ -156,7 +156,12 @@ async def test_a_plan_made_at_the_site_is_not_taken_for_one_of_central(database:
 
 async def test_where_the_newest_plan_was_refused_the_one_in_force_is_still_carried(database: Database) -> None:
     await database.run(lambda tx: enrol(tx, "pi-north"))
-    for generation, delivery in ((2, PlanDelivery.ACCEPTED), (3, PlanDelivery.ACCEPTED), (4, PlanDelivery.REFUSED), (5, PlanDelivery.REFUSED)):
+    for generation, delivery in (
+        (2, PlanDelivery.ACCEPTED),
+        (3, PlanDelivery.ACCEPTED),
+        (4, PlanDelivery.REFUSED),
+        (5, PlanDelivery.REFUSED),
+    ):
         record = replace(gate_plan(generation=generation), delivery=delivery)
         await database.run(partial(gates.add_plan, record=record))
     assert [plan.generation for plan in await database.read(gates.list_plans)] == [3, 5]
