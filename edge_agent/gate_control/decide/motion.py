@@ -93,11 +93,18 @@ def _watch_move(gate: Gate, state: GateState, motion: Motion, position_pct: floa
         return Watched(replace(state, motion=None if over else motion), has_ended=over)
     if not _is_late(gate, motion, abs(travelled_pct) > tolerance_pct, judged_pct, elapsed_s):
         return Watched(state)
-    if motion.is_retry:
+    if motion.is_retry and not _moves_at_all(motion, wanted_pct, travelled_pct, judged_pct):
         return _tripped(state, STUCK, must_stop=True)
+    if motion.is_retry:
+        return Watched(replace(state, motion=None), has_ended=True)
     has_moved, left_s = abs(travelled_pct) > tolerance_pct, run_s(gate, motion.to_pct - position_pct)
     again = replace(motion, from_pct=position_pct, ordered_at_s=now_s, run_s=left_s, is_retry=True, has_moved=has_moved)
     return Watched(replace(state, motion=again), again=again)
+
+
+def _moves_at_all(motion: Motion, wanted_pct: float, travelled_pct: float, judged_pct: float) -> bool:
+    """A gate that moves and lands beside its goal, as with relays and a slack gear, is not stuck: who wants it there asks again."""
+    return abs(travelled_pct) > judged_pct or (motion.has_moved and abs(wanted_pct) < judged_pct)
 
 
 def _is_late(gate: Gate, motion: Motion, has_moved: bool, judged_pct: float, elapsed_s: float) -> bool:

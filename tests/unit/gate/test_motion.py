@@ -44,6 +44,25 @@ def test_a_gate_that_does_not_begin_is_asked_again_and_then_stuck() -> None:
     assert (late.trip, late.must_stop) == (STUCK, True)
 
 
+def test_a_gate_that_lands_beside_its_goal_twice_is_not_stuck() -> None:
+    short = watch(GateState(motion=MOVE), 38.0, 131.0)
+    assert short.again is not None
+    beyond = watch(short.state, 40.6, 150.0)
+    assert (beyond.has_ended, beyond.trip, beyond.state.motion) == (True, "", None)
+
+
+def test_the_last_bit_of_a_move_that_came_about_is_too_little_to_judge() -> None:
+    short = watch(GateState(motion=MOVE), 39.6, 131.0)
+    assert short.again is not None
+    same = watch(short.state, 39.6, 150.0)
+    assert (same.has_ended, same.trip) == (True, "")
+
+
+def test_a_gate_that_jams_on_its_way_is_stuck_once_it_moves_no_more() -> None:
+    short = watch(GateState(motion=MOVE), 35.0, 131.0)
+    assert watch(short.state, 35.0, 150.0).trip == STUCK
+
+
 def test_a_slow_gate_has_half_as_long_again_before_it_is_asked_once_more() -> None:
     assert watch(GateState(motion=MOVE), 35.0, 125.0).again is None
     assert watch(GateState(motion=MOVE), 35.0, 131.0).again is not None
