@@ -16,6 +16,7 @@ from edge_agent.gate_control.journal import state_file
 from edge_agent.gate_control.journal.writer import Journal
 from edge_agent.gate_control.simulation.device_faults import DeviceFault
 from shared.clock import SystemClock
+from shared.durable_file import write_atomic
 from tests.integration.gate.conftest import Bench, until
 
 SHOWN = ("unacknowledged", "acknowledged")
@@ -29,7 +30,7 @@ class SlowDisk:
         self.folder = folder
         self.complaints: list[str] = []
         self.states = 0
-        self._write = state_file.write_atomic
+        self._write = write_atomic
 
     def connect(self, path: Path) -> sqlite3.Connection:
         disk = self
