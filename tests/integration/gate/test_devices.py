@@ -14,8 +14,8 @@ from shared.contracts.gate_plan import PositionObjective, UpstreamLevelObjective
 from tests.fakes.gate import make_plan
 from tests.integration.gate.conftest import Bench, make_bench, until
 
-LEVEL_FAULTS = [PointFault.STALE, PointFault.NAN]
-DEVICE_FAULTS = [DeviceFault.SILENT, DeviceFault.EXCEPTION]
+LEVEL_FAULTS = [PointFault.STALE, pytest.param(PointFault.NAN, marks=pytest.mark.slow)]
+DEVICE_FAULTS = [DeviceFault.SILENT, pytest.param(DeviceFault.EXCEPTION, marks=pytest.mark.slow)]
 
 
 async def scans_go_on(bench: Bench, count: int = 10) -> None:

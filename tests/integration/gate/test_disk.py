@@ -71,6 +71,7 @@ async def test_on_a_read_only_disk_the_gate_starts_and_controls_and_writes_all_o
     await bench.end()
 
 
+@pytest.mark.slow
 async def test_a_disk_that_hangs_for_long_holds_up_neither_control_nor_the_end(bench: Bench) -> None:
     disk = WeakDisk()
     (bench.folder / "state").mkdir()

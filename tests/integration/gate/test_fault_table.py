@@ -52,7 +52,7 @@ async def test_a_level_that_comes_late_is_degraded_and_control_goes_on(bench: Be
     await until(lambda: bench.gate()["opening_pct"] == 40.0, what="gate at its position")
 
 
-@pytest.mark.parametrize("step_s", [-7_200.0, 7_200.0])
+@pytest.mark.parametrize("step_s", [-7_200.0, pytest.param(7_200.0, marks=pytest.mark.slow)])
 async def test_a_wall_clock_that_jumps_moves_a_gate_only_where_its_schedule_says_so(bench: Bench, step_s: float) -> None:
     clock = JumpClock()
     await bench.start(clock=clock)

@@ -17,6 +17,14 @@ async def test_a_signed_plan_comes_into_force_and_the_level_is_held(bench: Bench
     assert (reply.ok, reply.data["state"], reply.data["generation"]) == (True, "in_force", 3)
     await until(lambda: abs((bench.gate()["level_m"] or 0.0) - 2.04) < 0.01, what="level at its setpoint")
     assert (bench.gate()["mode"], bench.gate()["target"], bench.status()["plan_generation"]) == ("AUTO", "upstream_level 2.040 m", 3)
+
+
+@pytest.mark.slow
+async def test_an_unannounced_demand_is_met_and_the_level_comes_back(bench: Bench) -> None:
+    await bench.start()
+    reply = await bench.set_plan(make_plan(UpstreamLevelObjective(level_m=2.04), generation=3))
+    assert reply.ok
+    await until(lambda: abs((bench.gate()["level_m"] or 0.0) - 2.04) < 0.01, what="level at its setpoint")
     opening = bench.gate()["opening_pct"]
     bench.canal.demands.flows_m3s["g1-field"] = 1.0
     await until(lambda: bench.gate()["opening_pct"] < opening - 8.0, what="gate closes for the unannounced demand")

@@ -106,7 +106,8 @@ class Console:
 
 
 @pytest.fixture
-async def console(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Console]:
+async def console(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Console]:
+    monkeypatch.delenv("COLUMNS", raising=False)  # read as by a program, also where the tests themselves run in a terminal
     bench = DeskBench(tmp_path)
     await bench.start()
     site = ScriptedSite(bench)
