@@ -53,10 +53,15 @@ def draw_chart(
     lines = [f"{series.title}  {figures}"[:width]]
     for row, text in enumerate(rows):
         shown = high if row == 0 else low if row == height - 1 else None
-        label = f"{shown:.{series.digits}f}" if shown is not None else ""
-        lines.append(f"{label:>{_LABEL - 2}} {'┤' if braille else '|'}{text}".rstrip())
+        lines.append(f"{_label(shown, series.digits):>{_LABEL - 2}} {'┤' if braille else '|'}{text}".rstrip())
     gap = max(1, columns - len(start) - len(end))
     return [*lines, f"{'':{_LABEL}}{start}{' ' * gap}{end}"[:width]]
+
+
+def _label(value: float | None, digits: int) -> str:
+    """A figure beside the curve; one too long for its columns loses places, not the curve."""
+    text = "" if value is None else f"{value:.{digits}f}"
+    return text if len(text) <= _LABEL - 2 else f"{value:.2g}"
 
 
 def _plot(

@@ -9,6 +9,8 @@ OPEN_AFTER = 3
 FIRST_PAUSE_S = 1.0
 MAX_PAUSE_S = 8.0
 """A unit that comes back is seen within this time."""
+ROUNDING_S = 1e-3
+"""A pause added to a time and taken off again may be a little longer."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Circuit:
 
 def may_ask(circuit: Circuit, now_s: float) -> bool:
     """Whether the unit is worth a request now. A clock that jumped back by more than the longest pause counts as having waited."""
-    return circuit.failures < OPEN_AFTER or now_s >= circuit.closed_at_s or circuit.closed_at_s - now_s > MAX_PAUSE_S
+    return circuit.failures < OPEN_AFTER or now_s >= circuit.closed_at_s or circuit.closed_at_s - now_s > MAX_PAUSE_S + ROUNDING_S
 
 
 def after_failure(circuit: Circuit, now_s: float) -> Circuit:

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU
@@ -200,6 +200,7 @@ def test_no_write_of_ours_would_be_taken_by_our_own_server(request: Any) -> None
 
 
 @given(failures=st.integers(0, 40), now_s=st.floats(-1e9, 1e9), later_s=st.floats(0.0, 1e6))
+@example(failures=6, now_s=8.81, later_s=0.0)
 def test_a_silent_unit_is_asked_again_within_seconds_whatever_its_past(failures: int, now_s: float, later_s: float) -> None:
     circuit = Circuit()
     for _ in range(failures):

@@ -1,6 +1,6 @@
 """A chart fits 80 columns, loses no peak, and shows a gap as a gap."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.chart import WIDTH, Series, draw_chart
@@ -44,6 +44,7 @@ def test_nothing_recorded_is_said() -> None:
     height=st.integers(1, 8),
     braille=st.booleans(),
 )
+@example(points=[(99.0, 100_000.0)], height=1, braille=False)
 def test_any_samples_fit_the_terminal(points: list[tuple[float, float | None]], height: int, braille: bool) -> None:
     lines = chart(points, height=height, braille=braille)
     assert all(len(line) <= WIDTH for line in lines)
