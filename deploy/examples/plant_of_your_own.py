@@ -19,14 +19,11 @@ from edge_agent.gate_control.simulation import (
     ActuatorFault,
     ActuatorTrouble,
     Kill,
-    Lower,
     PlantCommand,
-    Position,
-    Raise,
     Restart,
     Run,
     Sample,
-    Stop,
+    aim_pct,
     indicators,
     put_in_service,
     simulate,
@@ -77,15 +74,7 @@ class CascadePool:
 
     def write(self, gate: str, command: PlantCommand) -> None:
         """Where the motor is to run to; it then takes its time."""
-        match command:
-            case Position(opening_pct):
-                self._aim_pct = opening_pct
-            case Raise():
-                self._aim_pct = 100.0
-            case Lower():
-                self._aim_pct = 0.0
-            case Stop():
-                self._aim_pct = self._position_pct
+        self._aim_pct = aim_pct(command, self._position_pct)
 
     def set_trouble(self, gate: str, trouble: ActuatorTrouble, *, on: bool) -> None:
         """Any trouble holds this gate where it is."""

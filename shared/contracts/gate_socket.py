@@ -7,15 +7,15 @@ by people at the site, who need a role for them. Answers carry the request's `id
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from shared.contracts.base import Contract, Document, GateId, UtcTime
 from shared.contracts.limits import MAX_SOCKET_LINE_BYTES
 
-PLAN_IN_FORCE = "in_force"
-PLAN_STANDBY = "standby"
+PLAN_IN_FORCE: Final = "in_force"
+PLAN_STANDBY: Final = "standby"
 """Accepted, but a plan made at the local console outranks it."""
 
 

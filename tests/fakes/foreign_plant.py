@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from edge_agent.gate_control.simulation import Lower, PlantCommand, Position, Raise, Sample, Stop
+from edge_agent.gate_control.simulation import PlantCommand, Sample, aim_pct
 
 PCT_PER_S = 1.0
 Tell = Callable[["Tank"], Iterable[Sample]]
@@ -43,15 +43,7 @@ class Tank:
         if self._refuse(self):
             raise OSError("the line is noisy")
         self.written.append((self.time_s, command))
-        match command:
-            case Position(opening_pct):
-                self._aim_pct = opening_pct
-            case Raise():
-                self._aim_pct = 100.0
-            case Lower():
-                self._aim_pct = 0.0
-            case Stop():
-                self._aim_pct = self.position_pct
+        self._aim_pct = aim_pct(command, self.position_pct)
 
     def position(self) -> Sample:
         """Where the gate stands, true."""

@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_agent.gate_control.simulation import ActuatorTrouble, Lower, PlantCommand, Position, Raise, Sample, Stop
+from edge_agent.gate_control.simulation import ActuatorTrouble, PlantCommand, Sample, aim_pct
 
 GRAVITY = 9.81
 STEP_S = 1.0
@@ -58,15 +58,7 @@ class Motor:
         """At LOCAL it listens to nobody."""
         if ActuatorTrouble.LOCAL in self.troubles:
             return
-        match command:
-            case Position(opening_pct):
-                self._aim_pct = opening_pct
-            case Raise():
-                self._aim_pct = 100.0
-            case Lower():
-                self._aim_pct = 0.0
-            case Stop():
-                self._aim_pct = self.position_pct
+        self._aim_pct = aim_pct(command, self.position_pct)
 
     def halt(self) -> None:
         """The selector was turned."""

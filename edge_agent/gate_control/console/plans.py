@@ -20,7 +20,7 @@ from shared.contracts.base import format_utc
 from shared.contracts.codec import decode, parse_json_object
 from shared.contracts.envelope import Role
 from shared.contracts.gate_plan import GatePlan
-from shared.contracts.gate_socket import GateRequest, JournalKind, PlanView
+from shared.contracts.gate_socket import PLAN_IN_FORCE, PLAN_STANDBY, GateRequest, JournalKind, PlanView
 from shared.contracts.limits import MAX_ENVELOPE_BYTES
 from shared.durable_file import read_optional, sync_folder, write_atomic
 from shared.errors import ContractError, Malformed, MunbonError, OutOfOrder, Retryable
@@ -102,7 +102,7 @@ class PlanBook:
         if self._remote is None:
             return PlanView(local=local)
         return PlanView(
-            state="standby" if self._local is not None or self._is_held() else "in_force",
+            state=PLAN_STANDBY if self._local is not None or self._is_held() else PLAN_IN_FORCE,
             generation=self._remote.plan.generation,
             plan=self._remote.plan.to_json(),
             accepted_at=self._remote.accepted_at,

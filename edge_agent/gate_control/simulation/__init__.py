@@ -41,6 +41,7 @@ from edge_agent.gate_control.simulation.plant import (
     Sample,
     SpillingPlant,
     Stop,
+    aim_pct,
 )
 from edge_agent.gate_control.simulation.run import AlarmRecord, CommandRecord, Run, Series
 from edge_agent.gate_control.simulation.svg import draw_run
@@ -77,6 +78,7 @@ __all__ = [
     "SpillingPlant",
     "Stop",
     "WriteFault",
+    "aim_pct",
     "canal_of",
     "draw_run",
     "indicators",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from edge_agent.gate_control.model.gates import Gate
 from edge_agent.gate_control.model.values import ACTUATOR_FACTS
-from edge_agent.gate_control.simulation.plant import ActuatorTrouble, Lower, PlantCommand, Position, Raise, Sample, Stop
+from edge_agent.gate_control.simulation.plant import ActuatorTrouble, PlantCommand, Sample, aim_pct
 
 ARRIVED_PCT = 1e-6
 LIMIT_PCT = 0.05
@@ -55,15 +55,7 @@ class GateActuator:
         """Take a command; at LOCAL it has no effect."""
         if self.is_local:
             return
-        match command:
-            case Position(opening_pct):
-                self.desired_pct = max(0.0, min(100.0, opening_pct))
-            case Raise():
-                self.desired_pct = 100.0
-            case Lower():
-                self.desired_pct = 0.0
-            case Stop():
-                self.desired_pct = self.position_pct
+        self.desired_pct = max(0.0, min(100.0, aim_pct(command, self.position_pct)))
         self.is_moved_by_hand = False
 
     def move_by_hand(self, opening_pct: float) -> None:

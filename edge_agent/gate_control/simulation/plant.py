@@ -42,9 +42,6 @@ class Sample:
     """`good`, `silent`, or another word for a value that is not to be believed."""
 
 
-PlantSample = Sample
-
-
 @dataclass(frozen=True)
 class Position:
     """Go to an opening and stay there."""
@@ -68,6 +65,19 @@ class Stop:
 
 
 PlantCommand = Position | Raise | Lower | Stop
+
+
+def aim_pct(command: PlantCommand, position_pct: float) -> float:
+    """Where a motor that stands at `position_pct` runs to, in percent of opening: for plants that have no better model of it."""
+    match command:
+        case Position(opening_pct):
+            return opening_pct
+        case Raise():
+            return 100.0
+        case Lower():
+            return 0.0
+        case Stop():
+            return position_pct
 
 
 class Plant(Protocol):

@@ -330,6 +330,7 @@ def test_an_interlock_file_that_cannot_be_written_is_an_alarm_and_heals(tmp_path
     (tmp_path / "gone").mkdir()
     file.put(b"2")
     wait_for(lambda: file.error == "")
+    assert (tmp_path / "gone" / "interlock.json").read_bytes() == b"2"
 
 
 async def test_work_for_the_disk_gives_its_result_or_its_error() -> None:
