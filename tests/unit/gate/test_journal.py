@@ -115,38 +115,33 @@ def test_a_full_disk_keeps_records_in_memory_and_says_so(tmp_path: Path) -> None
     assert journal.stop(10)
 
 
-def test_what_the_ring_cannot_hold_is_counted_samples_first(tmp_path: Path) -> None:
+def through_a_full_disk(folder: Path, *counts: tuple[JournalKind, int]) -> list[JournalRecord]:
+    """What a ring of eight keeps of so many records of each kind, given in this order while the disk is full, once it has room again."""
     disk = WeakDisk()
-    journal = open_journal(tmp_path, connect=disk.connect, ring_records=8)
+    journal = open_journal(folder, connect=disk.connect, ring_records=8)
     wait_for(lambda: journal.journal_id != "")
     disk.is_full = True
-    for number in range(10):
-        journal.append(JournalKind.SAMPLES, "g1", {"number": number})
-    for number in range(2):
-        journal.append(JournalKind.ALARM_RAISED, "g1", {"number": number})
+    for kind, count in counts:
+        for number in range(count):
+            journal.append(kind, "g1", {"number": number})
     wait_for(lambda: journal.problem() != "")
     disk.is_full = False
     wait_for(lambda: journal.problem() == "")
     records = all_records(journal)
+    assert journal.stop(10)
+    return records
+
+
+def test_what_the_ring_cannot_hold_is_counted_samples_first(tmp_path: Path) -> None:
+    records = through_a_full_disk(tmp_path, (JournalKind.SAMPLES, 10), (JournalKind.ALARM_RAISED, 2))
     assert [record.kind for record in records].count(JournalKind.ALARM_RAISED) == 2
     assert [record.data["count"] for record in records if record.kind is JournalKind.RECORDS_LOST] == [4]
-    assert journal.stop(10)
 
 
 def test_a_ring_full_of_alarms_gives_up_the_oldest_and_says_how_many(tmp_path: Path) -> None:
-    disk = WeakDisk()
-    journal = open_journal(tmp_path, connect=disk.connect, ring_records=8)
-    wait_for(lambda: journal.journal_id != "")
-    disk.is_full = True
-    for number in range(12):
-        journal.append(JournalKind.ALARM_RAISED, "g1", {"number": number})
-    wait_for(lambda: journal.problem() != "")
-    disk.is_full = False
-    wait_for(lambda: journal.problem() == "")
-    records = all_records(journal)
+    records = through_a_full_disk(tmp_path, (JournalKind.ALARM_RAISED, 12))
     assert [record.data["number"] for record in records if record.kind is JournalKind.ALARM_RAISED] == list(range(4, 12))
     assert [record.data["count"] for record in records if record.kind is JournalKind.RECORDS_LOST] == [4]
-    assert journal.stop(10)
 
 
 def test_what_is_written_outlasts_a_power_cut_and_readers_do_not_wait_for_writers(tmp_path: Path) -> None:
@@ -161,21 +156,9 @@ def test_what_is_written_outlasts_a_power_cut_and_readers_do_not_wait_for_writer
 
 
 def test_samples_never_push_an_alarm_out_of_the_ring(tmp_path: Path) -> None:
-    disk = WeakDisk()
-    journal = open_journal(tmp_path, connect=disk.connect, ring_records=8)
-    wait_for(lambda: journal.journal_id != "")
-    disk.is_full = True
-    for number in range(6):
-        journal.append(JournalKind.ALARM_RAISED, "g1", {"number": number})
-    for number in range(10):
-        journal.append(JournalKind.SAMPLES, "g1", {"number": number})
-    wait_for(lambda: journal.problem() != "")
-    disk.is_full = False
-    wait_for(lambda: journal.problem() == "")
-    records = all_records(journal)
+    records = through_a_full_disk(tmp_path, (JournalKind.ALARM_RAISED, 6), (JournalKind.SAMPLES, 10))
     assert [record.data["number"] for record in records if record.kind is JournalKind.ALARM_RAISED] == list(range(6))
     assert [record.data["count"] for record in records if record.kind is JournalKind.RECORDS_LOST] == [10]
-    assert journal.stop(10)
 
 
 def test_a_disk_that_hangs_holds_up_nobody_but_the_writer(tmp_path: Path) -> None:
